@@ -1,0 +1,13 @@
+//! Configuration: `.afterpush.toml` of the pushed commit and the user's own file, combined with the user's winning.
+//!
+//! A cloned repository is not trusted: its file's privileged keys count only when the caller says that the user trusts
+//! exactly this content. Pure: texts in, a [`Config`] or a [`ConfigError`] out.
+
+mod model;
+mod read;
+
+pub use model::{
+    CommitAssertion, Config, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress,
+    HealthConfig, PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,
+};
+pub use read::{ConfigError, Source, combine};

@@ -1,0 +1,223 @@
+//! What a configuration means, once it was read: targets with their stages, the policy, and what was left out.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{id::RefName, policy::Policy};
+
+/// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
+pub const PROVIDER_KINDS: [&str; 1] = ["digitalocean"];
+
+/// A whole configuration: the repository's file and the user's, combined.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// What pushes deploy to, in the order of the files.
+    pub targets: Vec<Target>,
+    /// The waiting rules.
+    pub policy: Policy,
+    /// Settings for each provider kind; only the user's file has them.
+    pub providers: BTreeMap<String, ProviderSettings>,
+    /// What the repository's file asked for and did not get because it is not trusted; one sentence each.
+    pub left_out: Vec<String>,
+}
+
+impl Config {
+    /// The targets that a push of `ref_name` deploys to.
+    pub fn targets_of<'a>(&'a self, ref_name: &'a RefName) -> impl Iterator<Item = &'a Target> {
+        self.targets
+            .iter()
+            .filter(move |target| target.refs.matches(ref_name))
+    }
+}
+
+/// What a push of certain refs deploys to: one app, site or component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Its name, for people.
+    pub name: String,
+    /// The refs whose pushes deploy to it.
+    pub refs: RefPattern,
+    /// The hosting provider.
+    pub provider: Option<ProviderConfig>,
+    /// The database check.
+    pub database: Option<DatabaseConfig>,
+    /// The health check.
+    pub health: Option<HealthConfig>,
+    /// Take a passing health check for "live" although nothing named the commit.
+    pub accept_unversioned_health: bool,
+}
+
+/// Which refs a target is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefPattern(String);
+
+impl RefPattern {
+    /// A pattern over full ref names, in which `*` stands for any text, slashes included, as in `refs/heads/*`.
+    #[must_use]
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self(pattern.into())
+    }
+
+    /// The pattern as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Tells whether a push of this ref is for the target.
+    #[must_use]
+    pub fn matches(&self, ref_name: &RefName) -> bool {
+        let mut rest = ref_name.as_str();
+        let mut parts = self.0.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(after) = rest.strip_prefix(first) else {
+            return false;
+        };
+        rest = after;
+        let mut parts = parts.peekable();
+        if parts.peek().is_none() {
+            return rest.is_empty();
+        }
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                return rest.ends_with(part);
+            }
+            match rest.find(part) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+/// The hosting provider of a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProviderConfig {
+    /// One of [`PROVIDER_KINDS`].
+    pub kind: String,
+    /// The rest of the provider's table, for the provider itself to read.
+    pub settings: toml::Table,
+}
+
+/// User-level settings of one provider kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProviderSettings {
+    /// The address of the API instead of the vendor's: https, or http on loopback.
+    pub api_url: Option<String>,
+}
+
+/// The database check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseConfig {
+    /// The environment variable that holds the database's address, such as `DATABASE_URL`.
+    pub url_env: String,
+    /// The deployments table.
+    pub deployments: String,
+    /// Its columns, where they do not have one of the default names.
+    pub columns: DatabaseColumns,
+    /// Its status words, where they are not the default ones.
+    pub words: DatabaseWords,
+}
+
+/// Names of columns; `None` means that the probe looks for the default names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DatabaseColumns {
+    /// Default `commitSha` or `commit_sha`.
+    pub commit: Option<String>,
+    /// Default `status`.
+    pub status: Option<String>,
+    /// Default `errorMessage` or `error_message`.
+    pub error: Option<String>,
+    /// Default `createdAt` or `created_at`.
+    pub created_at: Option<String>,
+}
+
+/// Status words, compared without regard to letter case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseWords {
+    /// Words of a deployment that goes on. Default `pending`, `building`, `deploying`. Unknown words count as these too.
+    pub in_progress: Vec<String>,
+    /// Words of a deployment that succeeded. Default `success`.
+    pub success: Vec<String>,
+    /// Words of a deployment that failed. Default `failed`.
+    pub failed: Vec<String>,
+}
+
+impl Default for DatabaseWords {
+    fn default() -> Self {
+        let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+        Self {
+            in_progress: words(&["pending", "building", "deploying"]),
+            success: words(&["success"]),
+            failed: words(&["failed"]),
+        }
+    }
+}
+
+/// The health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthConfig {
+    /// Where to ask.
+    pub address: HealthAddress,
+    /// The status codes that count as healthy. Default 200.
+    pub status: Vec<u16>,
+    /// Where the answer names its commit; without it a health answer proves nothing about the commit.
+    pub commit: Option<CommitAssertion>,
+    /// How many passes in a row are needed. Default 3.
+    pub passes: u32,
+    /// How many unhealthy answers in a row mean that the application is broken. Default 5.
+    pub failures: u32,
+    /// The time limit of one answer. Default 10 s, at most 20 s.
+    pub timeout: Duration,
+}
+
+/// Where a health check asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthAddress {
+    /// A path on the address that the provider's deployment has.
+    Path(String),
+    /// A whole address.
+    Url {
+        /// The address: https, or http where `user_named` is true.
+        url: String,
+        /// Whether the user's own file names it. Only then may it be http, on loopback or in a private network.
+        user_named: bool,
+    },
+}
+
+/// Where a health answer names its commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitAssertion {
+    /// A JSON pointer into the body, such as `/commit`.
+    Pointer(String),
+    /// A response header, such as `x-commit`.
+    Header(String),
+    /// A regular expression over the body; its first group, or the whole match, is the commit.
+    Regex(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ref_patterns_match_whole_names() {
+        let name = |text| RefName::parse(text).unwrap();
+        for (pattern, text, expected) in [
+            ("refs/heads/main", "refs/heads/main", true),
+            ("refs/heads/main", "refs/heads/main2", false),
+            ("refs/heads/*", "refs/heads/a/b", true),
+            ("refs/heads/*", "refs/tags/v1", false),
+            ("refs/heads/release-*-eu", "refs/heads/release-1-eu", true),
+            ("refs/heads/release-*-eu", "refs/heads/release-1-us", false),
+            ("*", "refs/tags/v1", true),
+            ("refs/heads/*a*a", "refs/heads/a", false),
+        ] {
+            assert_eq!(
+                RefPattern::new(pattern).matches(&name(text)),
+                expected,
+                "{pattern} {text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Trouble: what went wrong when something was asked, which is never the same as an answer.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum FaultKind {
+    /// It may work at the next try: no network, a time limit, a server error.
+    Transient,
+    /// The budget of calls is spent for now.
+    RateLimited,
+    /// The credentials are refused or lack a scope.
+    Unauthorized,
+    /// The thing that was asked for does not exist, or may not be seen.
+    NotFound,
+    /// The answer could not be read.
+    Malformed,
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transient => "transient",
+            Self::RateLimited => "rate-limited",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not-found",
+            Self::Malformed => "malformed",
+        })
+    }
+}
+
+/// One trouble: its kind and a sentence for people that holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind it is, which decides what happens next.
+    pub kind: FaultKind,
+    /// What failed, on what and why; already cleaned and without credentials.
+    pub message: String,
+    /// How long the other side asked us to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Fault {
+    /// Makes a trouble without a wish for how long to wait.
+    #[must_use]
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,187 @@
+//! status.json and result.json: what people and agents read. They hold no secret by construction: only fields that are
+//! named here are ever written, and each text was cleaned before it got here.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Schema, SchemaName};
+use crate::{
+    fault::FaultKind,
+    id::{CommitId, RefName},
+    run::{Outcome, OutcomeWord, Phase, StageKind, Verdict},
+};
+
+/// The state of one run: the body of status.json and of result.json.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Report {
+    /// `afterpush.status` or `afterpush.result`, with its version.
+    pub schema: Schema,
+    /// The request that this report is about.
+    pub request_id: String,
+    /// The pushed commit, in full.
+    pub commit: CommitId,
+    /// The ref on the remote.
+    #[serde(rename = "ref")]
+    pub ref_name: RefName,
+    /// The remote's name, or its URL without credentials.
+    pub remote: String,
+    /// Where the run is.
+    pub phase: Phase,
+    /// How it ended; null while it runs.
+    #[serde(flatten)]
+    pub outcome: OutcomeFields,
+    /// Why it ended so, or what it waits for, in one sentence.
+    pub reason: Option<String>,
+    /// How the push was proven to have landed; null while it is not.
+    pub push_proof: Option<String>,
+    /// What this push deploys to.
+    pub targets: Vec<TargetReport>,
+    /// Parts of the repository's configuration that were left out because it is not trusted, one sentence each.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+    /// The process that watches.
+    pub monitor: MonitorInfo,
+    /// Grows by one at each write.
+    pub seq: u64,
+    /// When the push was seen.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub pushed_at: Timestamp,
+    /// When this report was written.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub updated_at: Timestamp,
+    /// When the next question is asked; null when the run is finished.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub next_poll_at: Option<Timestamp>,
+    /// When the run ends at the latest.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub deadline_at: Timestamp,
+    /// When the run ended; null while it runs.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Which of the two documents a report is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// status.json
+    Status,
+    /// result.json
+    Result,
+}
+
+impl Document {
+    /// The schema that the document carries.
+    #[must_use]
+    pub fn schema(self) -> Schema {
+        Schema::current(match self {
+            Self::Status => SchemaName::Status,
+            Self::Result => SchemaName::Result,
+        })
+    }
+}
+
+/// An outcome, flat: a bare word that any reader can compare, with its details beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OutcomeFields {
+    /// The word; null while it is not known.
+    pub outcome: Option<OutcomeWord>,
+    /// For `live_contained` and `superseded`: the commit that is live, or that replaced ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome_by: Option<String>,
+    /// For `timed_out`: the phase in which the deadline passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome_phase: Option<Phase>,
+}
+
+impl From<Option<&Outcome>> for OutcomeFields {
+    fn from(outcome: Option<&Outcome>) -> Self {
+        Self {
+            outcome: outcome.map(Outcome::word),
+            outcome_by: outcome.and_then(Outcome::by).map(str::to_owned),
+            outcome_phase: outcome.and_then(Outcome::phase),
+        }
+    }
+}
+
+/// One target of the push.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TargetReport {
+    /// The target's name in the configuration.
+    pub name: String,
+    /// Where it is.
+    pub phase: Phase,
+    /// How it ended; null while it is not known.
+    #[serde(flatten)]
+    pub outcome: OutcomeFields,
+    /// Why, in one sentence.
+    pub reason: Option<String>,
+    /// Its stages in the order of proof, also those that are not configured.
+    pub stages: Vec<StageReport>,
+    /// Where the application answers, once it is known.
+    pub site_url: Option<String>,
+}
+
+/// One stage of one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StageReport {
+    /// Which stage.
+    pub stage: StageKind,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Its newest answer, or why it is unavailable, in a few words.
+    pub summary: String,
+    /// The commit that it named last, as it named it.
+    pub commit: Option<String>,
+    /// The deployment that it speaks of (provider only).
+    pub deployment: Option<DeploymentEvidence>,
+    /// How often it was asked.
+    pub asked: u32,
+    /// The newest trouble, while no answer has come since.
+    pub trouble: Option<Trouble>,
+    /// When it answered last.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub observed_at: Option<Timestamp>,
+}
+
+/// What names the deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeploymentEvidence {
+    /// The provider's id.
+    pub id: String,
+    /// The page where a person sees it.
+    pub url: Option<String>,
+    /// The commit that it deploys, as the provider reported it.
+    pub commit: String,
+    /// The provider's own word for its state.
+    pub raw: String,
+}
+
+/// Trouble with asking, which is not an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Trouble {
+    /// Its kind.
+    pub kind: FaultKind,
+    /// What failed and why.
+    pub message: String,
+    /// How many times in a row.
+    pub count: u32,
+}
+
+/// The process that watches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MonitorInfo {
+    /// Its process id; for showing only.
+    pub pid: i32,
+    /// Its machine.
+    pub host: String,
+    /// When it started.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub started_at: Timestamp,
+}

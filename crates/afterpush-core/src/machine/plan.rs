@@ -1,0 +1,42 @@
+//! What a run sets out to follow: made once from the configuration and the credentials that were found.
+
+/// What a run follows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// The targets of the push. None at all ends the run as `skipped`.
+    pub targets: Vec<TargetPlan>,
+    /// Whether a `git push` process is watched, whose end will be told by an event.
+    pub has_pusher: bool,
+}
+
+/// How one target is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetPlan {
+    /// Its name.
+    pub name: String,
+    /// Whether the provider can be asked.
+    pub provider: StagePlan,
+    /// Whether the database can be asked.
+    pub database: StagePlan,
+    /// Whether the health address can be asked.
+    pub health: StagePlan,
+    /// The health address is a path on the deployment's address, which the provider has to tell first.
+    pub health_needs_site: bool,
+    /// The health answer is expected to name its commit.
+    pub health_names_commit: bool,
+    /// Passes in a row that make the health stage pass.
+    pub health_passes: u32,
+    /// Unhealthy answers in a row that make the health stage fail.
+    pub health_failures: u32,
+    /// Take a passing health check for live although nothing named the commit.
+    pub accept_unversioned_health: bool,
+}
+
+/// Whether a stage can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StagePlan {
+    /// It is configured and has what it needs.
+    Ask,
+    /// It cannot be asked, for this reason: the next stage decides.
+    Unavailable(String),
+}

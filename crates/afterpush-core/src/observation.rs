@@ -1,0 +1,117 @@
+//! What the stages answer: one observation for each question that was answered.
+
+use crate::run::SeenCommit;
+
+/// One answer of a hosting provider about the pushed commit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProviderObservation {
+    /// The deployment of the pushed commit, when there is one.
+    pub deployment: Option<Deployment>,
+    /// What serves now, when the provider tells.
+    pub serving: Option<Serving>,
+    /// Why no deployment of the pushed commit can appear, such as a pinned app. Said only when it is certain.
+    pub will_not_deploy: Option<String>,
+}
+
+/// The provider's deployment of the pushed commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// The provider's id of it.
+    pub id: String,
+    /// Where it stands.
+    pub state: DeploymentState,
+    /// The provider's own word for that, cleaned.
+    pub raw: String,
+    /// The commit that it says it deploys.
+    pub commit: SeenCommit,
+    /// The page where a person sees it.
+    pub url: Option<String>,
+    /// The address at which the deployed application answers.
+    pub site_url: Option<String>,
+    /// How far it is, in the provider's words, such as "3 of 6 steps: Building service web".
+    pub progress: Option<String>,
+    /// Why it failed, was skipped or is blocked, cleaned.
+    pub reason: Option<String>,
+}
+
+/// What the provider serves now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serving {
+    /// The deployment that serves.
+    pub deployment_id: String,
+    /// Its commit, when the provider tells.
+    pub commit: Option<SeenCommit>,
+    /// The address at which the application answers.
+    pub site_url: Option<String>,
+}
+
+/// Where a deployment stands, in our words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeploymentState {
+    /// It waits for its turn.
+    Queued,
+    /// It is being built.
+    Building,
+    /// It is being rolled out.
+    Deploying,
+    /// It is what users see.
+    Live,
+    /// It failed.
+    Failed,
+    /// Somebody canceled it.
+    Canceled,
+    /// A later one overtook it before it was live.
+    Superseded,
+    /// It was live, and a later one has replaced it since.
+    Replaced,
+    /// The provider decided not to deploy this commit.
+    Skipped,
+    /// It waits for a person.
+    Blocked,
+    /// The provider uses a word that we do not know: still in progress, shown raw, never a verdict.
+    Unknown,
+}
+
+/// One answer of the database about the pushed commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseObservation {
+    /// There is no row of this commit yet.
+    NoRow,
+    /// The newest row of this commit.
+    Row(DeploymentRow),
+}
+
+/// A row of the deployments table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentRow {
+    /// What its status word means.
+    pub state: RowState,
+    /// The status word itself, cleaned.
+    pub raw: String,
+    /// The commit that it names.
+    pub commit: SeenCommit,
+    /// Its error text, cleaned.
+    pub error: Option<String>,
+}
+
+/// What the status word of a row means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RowState {
+    /// Pending, building, deploying, or a word that we do not know.
+    InProgress,
+    /// The deployment succeeded.
+    Success,
+    /// The deployment failed.
+    Failed,
+}
+
+/// One answer of the health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthObservation {
+    /// Whether the answer is as the configuration expects, the commit aside.
+    pub healthy: bool,
+    /// The commit that the answer names, when the configuration says where to find it.
+    pub commit: Option<SeenCommit>,
+    /// The answer in a few words for people, such as "200 in 12 ms".
+    pub summary: String,
+}

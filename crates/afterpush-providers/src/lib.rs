@@ -1,0 +1,166 @@
+//! Hosting providers, one file each: they build requests and read responses, and never touch a socket, a file, a clock or
+//! the environment.
+//!
+//! A [`Provider`] answers a [`Question`] in turns: it asks for a request to be sent, is given the response, and goes on
+//! until it has a reply or a fault. The transport owns sockets, time limits, size caps and Retry-After.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use afterpush_core::{
+    fault::Fault,
+    id::{CommitId, RefName},
+    observation::ProviderObservation,
+};
+use thiserror::Error;
+
+/// Follows the deployment of one commit at one provider. Remembers between questions what it has found (the app, the deployment).
+pub trait Provider: Send {
+    /// Begins a question; one that was not finished is forgotten.
+    fn start(&mut self, question: Question) -> Turn;
+    /// Goes on with the response to the request that was asked for last. Called for every status code.
+    fn next(&mut self, response: &HttpResponse) -> Turn;
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Where is the deployment of the commit?
+    Observe,
+    /// The log of the failing step of the deployment that was observed last.
+    FailureLog,
+    /// Do the credentials work? By the cheapest call there is.
+    Credentials,
+}
+
+/// The provider's move.
+#[derive(Debug, PartialEq)]
+pub enum Turn {
+    /// Send this, and give me the response.
+    Ask(HttpRequest),
+    /// The reply to the question.
+    Reply(Reply),
+    /// No reply this time.
+    Fault(Fault),
+}
+
+/// The reply to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// To [`Question::Observe`].
+    Observation(ProviderObservation),
+    /// To [`Question::FailureLog`]: raw text of a stranger; whoever stores or shows it cleans it.
+    Log(String),
+    /// To [`Question::Credentials`]: what they are good for, such as "sees 3 apps".
+    Credentials(String),
+}
+
+/// A request to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpRequest {
+    /// GET or POST.
+    pub method: Method,
+    /// The whole address.
+    pub url: String,
+    /// Headers without credentials.
+    pub headers: Vec<(&'static str, String)>,
+    /// Sent only to the provider's own API host; the transport refuses anything else.
+    pub credential: Option<Credential>,
+    /// A JSON body.
+    pub body: Option<Vec<u8>>,
+    /// When the body is longer than this: keep the end of it (logs), or treat it as malformed (answers).
+    pub limit: BodyLimit,
+}
+
+/// How a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Method {
+    Get,
+    Post,
+}
+
+/// What becomes of a long body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLimit {
+    /// Longer than this many bytes is a fault.
+    AtMost(usize),
+    /// Only the last so many bytes are kept.
+    KeepLast(usize),
+}
+
+/// How a credential is presented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// `Authorization: Bearer ...`
+    Bearer(Secret),
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a text into custody, without the white space around it.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().to_owned())
+    }
+
+    /// Hands the text out, for the one place that sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A response, whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// Headers with lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// The body, within the request's limit.
+    pub body: Vec<u8>,
+}
+
+/// Everything a provider needs to know to follow one commit.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The provider's own table of the configuration, without `kind`.
+    pub settings: toml::Table,
+    /// The API's address from the user's configuration, instead of the vendor's.
+    pub api_url: Option<String>,
+    /// The pushed commit.
+    pub commit: CommitId,
+    /// The ref on the remote.
+    pub ref_name: RefName,
+    /// The remote's URL without credentials.
+    pub remote_url: String,
+    /// The token.
+    pub token: Secret,
+}
+
+/// Tells why a provider cannot be set up from the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SetupError {
+    /// No provider has this name.
+    #[error("provider kind {0:?} is not known")]
+    UnknownKind(String),
+    /// A key of its table is wrong.
+    #[error("provider key {key:?} {problem}")]
+    Key {
+        /// The key.
+        key: String,
+        /// What is wrong with it, and what was expected.
+        problem: String,
+    },
+}
