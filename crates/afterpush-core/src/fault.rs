@@ -48,11 +48,7 @@ impl Fault {
     /// Makes a trouble without a wish for how long to wait.
     #[must_use]
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            retry_after: None,
-        }
+        Self { kind, message: message.into(), retry_after: None }
     }
 }
 

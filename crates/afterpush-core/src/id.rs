@@ -22,11 +22,7 @@ pub enum IdError {
 /// A full object id of a commit: 40 or 64 lower-case hexadecimal digits, never all zero.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(with = "String")
-)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
 pub struct CommitId(String);
 
 impl CommitId {
@@ -51,7 +47,7 @@ impl CommitId {
     /// The first seven digits, for people.
     #[must_use]
     pub fn short(&self) -> &str {
-        &self.0[..MIN_PREFIX]
+        abbreviated(&self.0)
     }
 
     /// Tells whether `shown`, a full id or an abbreviation of at least seven digits, names this commit.
@@ -86,6 +82,12 @@ impl From<CommitId> for String {
     }
 }
 
+/// The first seven digits of an object id, for people; a shorter text as it is.
+#[must_use]
+pub fn abbreviated(id: &str) -> &str {
+    id.get(..MIN_PREFIX).unwrap_or(id)
+}
+
 /// Tells whether a text can be an abbreviated or full object id: 4 to 64 hexadecimal digits.
 #[must_use]
 pub fn looks_like_object_id(text: &str) -> bool {
@@ -95,11 +97,7 @@ pub fn looks_like_object_id(text: &str) -> bool {
 /// A full ref name on the remote, such as `refs/heads/main`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(with = "String")
-)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
 pub struct RefName(String);
 
 impl RefName {
@@ -114,14 +112,8 @@ impl RefName {
             && text.len() <= 1024
             && !text.contains(forbidden)
             && !text.contains("..")
-            && text
-                .split('/')
-                .all(|part| !part.is_empty() && !part.starts_with('.'));
-        if sound {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(IdError::NotARef(text.chars().take(80).collect()))
-        }
+            && text.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+        if sound { Ok(Self(text.to_owned())) } else { Err(IdError::NotARef(text.chars().take(80).collect())) }
     }
 
     /// The whole name.
@@ -139,9 +131,7 @@ impl RefName {
     /// The name that people use: without `refs/heads/` or `refs/tags/`.
     #[must_use]
     pub fn short(&self) -> &str {
-        self.branch()
-            .or_else(|| self.0.strip_prefix("refs/tags/"))
-            .unwrap_or(&self.0)
+        self.branch().or_else(|| self.0.strip_prefix("refs/tags/")).unwrap_or(&self.0)
     }
 }
 
@@ -172,19 +162,9 @@ mod tests {
 
     #[test]
     fn object_ids_are_full_and_never_zero() {
-        assert_eq!(
-            CommitId::parse(&FULL.to_uppercase()).unwrap().as_str(),
-            FULL
-        );
+        assert_eq!(CommitId::parse(&FULL.to_uppercase()).unwrap().as_str(), FULL);
         assert!(CommitId::parse(&"a".repeat(64)).is_ok());
-        for bad in [
-            "",
-            "0123456",
-            &FULL[..39],
-            &"0".repeat(40),
-            &"g".repeat(40),
-            &"a".repeat(41),
-        ] {
+        for bad in ["", "0123456", &FULL[..39], &"0".repeat(40), &"g".repeat(40), &"a".repeat(41)] {
             assert!(CommitId::parse(bad).is_err(), "{bad}");
         }
     }
@@ -204,19 +184,10 @@ mod tests {
 
     #[test]
     fn ref_names_that_could_leave_a_directory_are_refused() {
-        assert_eq!(
-            RefName::parse("refs/heads/feature/x").unwrap().branch(),
-            Some("feature/x")
-        );
+        assert_eq!(RefName::parse("refs/heads/feature/x").unwrap().branch(), Some("feature/x"));
         assert_eq!(RefName::parse("refs/tags/v1").unwrap().short(), "v1");
-        for bad in [
-            "main",
-            "refs/heads/../x",
-            "refs//x",
-            "refs/heads/.git",
-            "refs/heads/a b",
-            "refs/heads/\u{1b}[31m",
-        ] {
+        for bad in ["main", "refs/heads/../x", "refs//x", "refs/heads/.git", "refs/heads/a b", "refs/heads/\u{1b}[31m"]
+        {
             assert!(RefName::parse(bad).is_err(), "{bad}");
         }
     }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod duration;
 pub mod fault;
 pub mod file;
 pub mod id;

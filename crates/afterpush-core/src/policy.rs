@@ -45,19 +45,13 @@ impl Policy {
     /// The interval that follows `interval`: longer by the growth, up to the slow interval.
     #[must_use]
     pub fn next_interval(&self, interval: Duration) -> Duration {
-        interval
-            .mul_f64(self.growth.clamp(1.0, 100.0))
-            .min(self.slow_interval.max(self.first_interval))
+        interval.mul_f64(self.growth.clamp(1.0, 100.0)).min(self.slow_interval.max(self.first_interval))
     }
 
     /// An interval varied at random: `roll` in 0..1 becomes a factor of 1 - jitter to 1 + jitter.
     #[must_use]
     pub fn jittered(&self, interval: Duration, roll: f64) -> Duration {
-        let roll = if roll.is_finite() {
-            roll.clamp(0.0, 1.0)
-        } else {
-            0.5
-        };
+        let roll = if roll.is_finite() { roll.clamp(0.0, 1.0) } else { 0.5 };
         interval.mul_f64(1.0 + self.jitter.clamp(0.0, 1.0) * (2.0 * roll - 1.0))
     }
 
@@ -97,9 +91,6 @@ mod tests {
     #[test]
     fn a_provider_cannot_make_us_wait_for_ever() {
         let policy = Policy::default();
-        assert_eq!(
-            policy.capped_retry_after(Duration::from_secs(9_999_999)),
-            policy.retry_after_cap
-        );
+        assert_eq!(policy.capped_retry_after(Duration::from_secs(9_999_999)), policy.retry_after_cap);
     }
 }

@@ -30,13 +30,9 @@ pub struct RefUpdate {
 #[must_use]
 pub fn parse_ref_line(line: &str) -> RefLine {
     let mut fields = line.split(' ');
-    let (Some(local_ref), Some(local_oid), Some(remote_ref), Some(remote_oid), None) = (
-        fields.next(),
-        fields.next(),
-        fields.next(),
-        fields.next(),
-        fields.next(),
-    ) else {
+    let (Some(local_ref), Some(local_oid), Some(remote_ref), Some(remote_oid), None) =
+        (fields.next(), fields.next(), fields.next(), fields.next(), fields.next())
+    else {
         return RefLine::Unreadable;
     };
     let is_zero = |oid: &str| matches!(oid.len(), 40 | 64) && oid.bytes().all(|b| b == b'0');
@@ -52,11 +48,7 @@ pub fn parse_ref_line(line: &str) -> RefLine {
         }
     };
     match (CommitId::parse(local_oid), RefName::parse(remote_ref)) {
-        (Ok(commit), Ok(ref_name)) => RefLine::Update(RefUpdate {
-            commit,
-            ref_name,
-            previous,
-        }),
+        (Ok(commit), Ok(ref_name)) => RefLine::Update(RefUpdate { commit, ref_name, previous }),
         _ => RefLine::Unreadable,
     }
 }
@@ -70,24 +62,18 @@ pub fn read_push_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> 
     while let Some(argument) = arguments.next() {
         match argument {
             // Options of git itself that take the next argument.
-            "-c" | "-C" | "--git-dir" | "--work-tree" | "--namespace" | "--config-env"
-            | "--exec-path" | "--super-prefix" | "--attr-source" => {
+            "-c" | "-C" | "--git-dir" | "--work-tree" | "--namespace" | "--config-env" | "--exec-path"
+            | "--super-prefix" | "--attr-source" => {
                 arguments.next();
             }
             "push" => {
-                return PushArguments {
-                    is_push: true,
-                    is_dry_run: has_dry_run(arguments),
-                };
+                return PushArguments { is_push: true, is_dry_run: has_dry_run(arguments) };
             }
             option if option.starts_with('-') => {}
             _ => break,
         }
     }
-    PushArguments {
-        is_push: false,
-        is_dry_run: false,
-    }
+    PushArguments { is_push: false, is_dry_run: false }
 }
 
 /// What the arguments of a git process say.
@@ -110,9 +96,7 @@ fn has_dry_run<'a>(mut arguments: impl Iterator<Item = &'a str>) -> bool {
             }
             // git accepts every unambiguous beginning of a long option; --d alone could be --delete.
             _ if argument.starts_with("--dr") && "--dry-run".starts_with(argument) => dry = true,
-            _ if argument.starts_with("--no-d") && "--no-dry-run".starts_with(argument) => {
-                dry = false
-            }
+            _ if argument.starts_with("--no-d") && "--no-dry-run".starts_with(argument) => dry = false,
             _ if argument.starts_with("--") => {}
             _ if argument.starts_with('-') => {
                 // A cluster such as -fn; what follows an o is the value of --push-option.
@@ -145,35 +129,18 @@ mod tests {
     fn a_line_is_read_by_its_remote_ref_and_ids_not_by_its_local_ref() {
         for local in ["refs/heads/x", "HEAD", "HEAD~0", A] {
             let line = format!("{local} {A} refs/heads/main {B}");
-            let RefLine::Update(update) = parse_ref_line(&line) else {
-                panic!("{line}")
-            };
-            assert_eq!(
-                (update.commit.as_str(), update.ref_name.as_str()),
-                (A, "refs/heads/main")
-            );
+            let RefLine::Update(update) = parse_ref_line(&line) else { panic!("{line}") };
+            assert_eq!((update.commit.as_str(), update.ref_name.as_str()), (A, "refs/heads/main"));
             assert_eq!(update.previous.unwrap().as_str(), B);
         }
-        let RefLine::Update(created) = parse_ref_line(&format!("HEAD {A} refs/heads/new {ZERO}"))
-        else {
-            panic!()
-        };
+        let RefLine::Update(created) = parse_ref_line(&format!("HEAD {A} refs/heads/new {ZERO}")) else { panic!() };
         assert_eq!(created.previous, None);
     }
 
     #[test]
     fn deletions_and_broken_lines_are_told_apart() {
-        assert_eq!(
-            parse_ref_line(&format!("(delete) {ZERO} refs/heads/b {A}")),
-            RefLine::Deletion
-        );
-        for bad in [
-            "",
-            "x",
-            "a b c",
-            &format!("HEAD {A} refs/heads/main {B} more"),
-            &format!("HEAD {A} main {B}"),
-        ] {
+        assert_eq!(parse_ref_line(&format!("(delete) {ZERO} refs/heads/b {A}")), RefLine::Deletion);
+        for bad in ["", "x", "a b c", &format!("HEAD {A} refs/heads/main {B} more"), &format!("HEAD {A} main {B}")] {
             assert_eq!(parse_ref_line(bad), RefLine::Unreadable, "{bad}");
         }
     }
@@ -181,16 +148,7 @@ mod tests {
     #[test]
     fn dry_runs_are_known_in_every_spelling_that_git_accepts() {
         let read = |line: &str| read_push_arguments(line.split(' '));
-        for dry in [
-            "--dry-run",
-            "-n",
-            "-fn",
-            "-nf",
-            "--dry",
-            "--dr",
-            "origin main -n",
-            "-v --dry-run origin",
-        ] {
+        for dry in ["--dry-run", "-n", "-fn", "-nf", "--dry", "--dr", "origin main -n", "-v --dry-run origin"] {
             let line = format!("git push {dry}");
             assert!(read(&line).is_dry_run, "{line}");
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::CommitId;
+use crate::id::{CommitId, abbreviated};
 
 /// Where a run, or one target of it, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -126,11 +126,7 @@ impl Outcome {
     /// The phase in which the deadline passed.
     #[must_use]
     pub fn phase(&self) -> Option<Phase> {
-        if let Self::TimedOut { phase } = self {
-            Some(*phase)
-        } else {
-            None
-        }
+        if let Self::TimedOut { phase } = self { Some(*phase) } else { None }
     }
 }
 
@@ -139,7 +135,7 @@ impl fmt::Display for Outcome {
         f.write_str(self.word().as_str())?;
         match self {
             Self::LiveContained { by } | Self::Superseded { by: Some(by) } => {
-                write!(f, " by {}", short(by))
+                write!(f, " by {}", abbreviated(by))
             }
             Self::TimedOut { phase } => write!(f, " while {phase}"),
             _ => Ok(()),
@@ -147,18 +143,11 @@ impl fmt::Display for Outcome {
     }
 }
 
-fn short(id: &str) -> &str {
-    id.get(..crate::id::MIN_PREFIX).unwrap_or(id)
-}
-
 /// The outcome's bare word, as it stands in files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(
-    missing_docs,
-    reason = "each is explained at the variant of Outcome with the same name"
-)]
+#[expect(missing_docs, reason = "each is explained at the variant of Outcome with the same name")]
 pub enum OutcomeWord {
     Live,
     LiveContained,
@@ -209,13 +198,7 @@ impl OutcomeWord {
     /// one when another target is live, because nothing was left undone.
     #[must_use]
     pub fn severity(self) -> u8 {
-        u8::try_from(
-            Self::ALL
-                .iter()
-                .position(|word| *word == self)
-                .unwrap_or(Self::ALL.len()),
-        )
-        .unwrap_or(u8::MAX)
+        u8::try_from(Self::ALL.iter().position(|word| *word == self).unwrap_or(Self::ALL.len())).unwrap_or(u8::MAX)
     }
 
     /// The word as text.
@@ -336,14 +319,7 @@ impl SeenCommit {
     /// [`Relation::Other`]. Whoever has the repository at hand raises `Other` to `Contains` where history says so.
     #[must_use]
     pub fn compare(reported: &str, pushed: &CommitId) -> Self {
-        let relation = if pushed.is_named_by(reported) {
-            Relation::Same
-        } else {
-            Relation::Other
-        };
-        Self {
-            id: reported.trim().to_ascii_lowercase(),
-            relation,
-        }
+        let relation = if pushed.is_named_by(reported) { Relation::Same } else { Relation::Other };
+        Self { id: reported.trim().to_ascii_lowercase(), relation }
     }
 }

@@ -3,11 +3,20 @@
 //! A cloned repository is not trusted: its file's privileged keys count only when the caller says that the user trusts
 //! exactly this content. Pure: texts in, a [`Config`] or a [`ConfigError`] out.
 
+mod address;
+mod database;
+mod document;
+mod error;
+mod health;
 mod model;
+mod provider;
 mod read;
+mod target;
+mod waiting;
 
+pub use error::ConfigError;
 pub use model::{
-    CommitAssertion, Config, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress,
-    HealthConfig, PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,
+    CommitAssertion, Config, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress, HealthConfig,
+    PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,
 };
-pub use read::{ConfigError, Source, combine};
+pub use read::{Source, combine};

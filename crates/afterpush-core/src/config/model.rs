@@ -16,16 +16,14 @@ pub struct Config {
     pub policy: Policy,
     /// Settings for each provider kind; only the user's file has them.
     pub providers: BTreeMap<String, ProviderSettings>,
-    /// What the repository's file asked for and did not get because it is not trusted; one sentence each.
+    /// What the repository's file asked for and did not get, because it is not trusted or out of bounds; one sentence each.
     pub left_out: Vec<String>,
 }
 
 impl Config {
     /// The targets that a push of `ref_name` deploys to.
     pub fn targets_of<'a>(&'a self, ref_name: &'a RefName) -> impl Iterator<Item = &'a Target> {
-        self.targets
-            .iter()
-            .filter(move |target| target.refs.matches(ref_name))
+        self.targets.iter().filter(move |target| target.refs.matches(ref_name))
     }
 }
 
@@ -213,11 +211,7 @@ mod tests {
             ("*", "refs/tags/v1", true),
             ("refs/heads/*a*a", "refs/heads/a", false),
         ] {
-            assert_eq!(
-                RefPattern::new(pattern).matches(&name(text)),
-                expected,
-                "{pattern} {text}"
-            );
+            assert_eq!(RefPattern::new(pattern).matches(&name(text)), expected, "{pattern} {text}");
         }
     }
 }

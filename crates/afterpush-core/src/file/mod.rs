@@ -13,9 +13,10 @@ mod schema;
 pub use head::Head;
 pub use history::HistoryLine;
 pub use monitor_pid::{MonitorPid, ProcessId};
+#[cfg(feature = "schema")]
+pub use report::report_schema;
 pub use report::{
-    DeploymentEvidence, Document, MonitorInfo, OutcomeFields, Report, StageReport, TargetReport,
-    Trouble,
+    DeploymentEvidence, Document, MonitorInfo, OutcomeFields, Report, StageReport, TargetReport, Trouble,
 };
 pub use request::{PushSource, Pusher, RepositoryFacts, Request};
 pub use schema::{FileError, Schema, SchemaName, read};

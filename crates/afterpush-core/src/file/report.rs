@@ -185,3 +185,10 @@ pub struct MonitorInfo {
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub started_at: Timestamp,
 }
+
+/// The JSON Schema of status.json and result.json.
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn report_schema() -> serde_json::Value {
+    schemars::schema_for!(Report).to_value()
+}

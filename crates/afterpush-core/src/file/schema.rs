@@ -51,11 +51,7 @@ impl Schema {
     /// The version of `name` that this program writes.
     #[must_use]
     pub fn current(name: SchemaName) -> Self {
-        Self {
-            name,
-            major: Self::MAJOR,
-            minor: Self::MINOR,
-        }
+        Self { name, major: Self::MAJOR, minor: Self::MINOR }
     }
 }
 
@@ -105,9 +101,7 @@ pub fn read<T: DeserializeOwned>(text: &[u8], expected: SchemaName) -> Result<T,
         return Err(FileError::OtherDocument { expected, found });
     }
     if envelope.schema.major != u64::from(Schema::MAJOR) {
-        return Err(FileError::OtherMajor {
-            found: envelope.schema.major,
-        });
+        return Err(FileError::OtherMajor { found: envelope.schema.major });
     }
     serde_json::from_slice(text).map_err(unreadable)
 }

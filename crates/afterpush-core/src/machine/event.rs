@@ -20,6 +20,7 @@ pub struct Event {
 
 /// The kinds of things that happen.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one event exists at a time; it is taken in, not stored")]
 pub enum EventKind {
     /// The monitor has begun.
     Start,

@@ -6,6 +6,7 @@
 //! timer, answer and signal into an [`Event`], calls [`step`] and carries out the [`Effect`]s; nothing else decides.
 
 mod event;
+mod judge;
 mod plan;
 mod push;
 mod report;

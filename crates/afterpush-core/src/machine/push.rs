@@ -78,10 +78,7 @@ pub(super) enum Finding {
 
 impl Push {
     pub(super) fn new(has_pusher: bool) -> Self {
-        let gone = (!has_pusher).then_some(Gone {
-            at: Duration::ZERO,
-            exit: None,
-        });
+        let gone = (!has_pusher).then_some(Gone { at: Duration::ZERO, exit: None });
         Self {
             proof: None,
             began: Duration::ZERO,
@@ -98,11 +95,7 @@ impl Push {
     pub(super) fn begin_again(&mut self, now: Duration, has_pusher: bool) {
         if self.proof.is_none() {
             let unknown = self.last_unknown.take();
-            *self = Self {
-                began: now,
-                last_unknown: unknown,
-                ..Self::new(has_pusher)
-            };
+            *self = Self { began: now, last_unknown: unknown, ..Self::new(has_pusher) };
             if let Some(gone) = &mut self.gone {
                 gone.at = now;
             }
@@ -131,12 +124,7 @@ impl Push {
         self.takes_long(policy, now) || (self.gone.is_some() && self.last_unknown.is_some())
     }
 
-    pub(super) fn tick(
-        &mut self,
-        policy: &Policy,
-        moment: Moment,
-        effects: &mut Vec<Effect>,
-    ) -> Finding {
+    pub(super) fn tick(&mut self, policy: &Policy, moment: Moment, effects: &mut Vec<Effect>) -> Finding {
         let now = moment.now;
         if now >= self.look_due {
             self.look(now, effects);
@@ -153,9 +141,9 @@ impl Push {
         match self.gone {
             Some(gone) if now >= gone.at + policy.confirmation_deadline => {
                 Finding::NotCompleted(match &self.last_unknown {
-                    Some(why) => format!(
-                        "nothing proves that the push landed, and the remote could not be asked: {why}"
-                    ),
+                    Some(why) => {
+                        format!("nothing proves that the push landed, and the remote could not be asked: {why}")
+                    }
                     None => "nothing proves that the push landed".to_owned(),
                 })
             }
@@ -169,12 +157,7 @@ impl Push {
         self.look_interval = self.look_interval.mul_f64(1.5).min(SLOWEST_LOOK);
     }
 
-    pub(super) fn pusher_gone(
-        &mut self,
-        now: Duration,
-        exit: Option<i32>,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn pusher_gone(&mut self, now: Duration, exit: Option<i32>, effects: &mut Vec<Effect>) {
         if self.gone.is_none() {
             self.gone = Some(Gone { at: now, exit });
             self.look(now, effects);
@@ -185,9 +168,7 @@ impl Push {
         match (look, self.gone) {
             (LocalLook::Landed(proof), _) => Finding::Landed(proof),
             // The refs were looked at after the process had ended: what they do not say now, they will not say.
-            (LocalLook::NotSeen, Some(Gone { exit: Some(0), .. })) => {
-                Finding::Landed(PushProof::ExitCode)
-            }
+            (LocalLook::NotSeen, Some(Gone { exit: Some(0), .. })) => Finding::Landed(PushProof::ExitCode),
             (LocalLook::NotSeen, Some(_)) => {
                 if self.remote == RemoteQuestion::NotYet {
                     self.remote = RemoteQuestion::Due(now);
@@ -198,15 +179,9 @@ impl Push {
         }
     }
 
-    pub(super) fn looked_at_remote(
-        &mut self,
-        policy: &Policy,
-        moment: Moment,
-        look: RemoteLook,
-    ) -> Finding {
+    pub(super) fn looked_at_remote(&mut self, policy: &Policy, moment: Moment, look: RemoteLook) -> Finding {
         let now = moment.now;
-        self.remote =
-            RemoteQuestion::Due(now + policy.jittered(policy.first_interval, moment.roll));
+        self.remote = RemoteQuestion::Due(now + policy.jittered(policy.first_interval, moment.roll));
         match look {
             RemoteLook::Landed => Finding::Landed(PushProof::Remote),
             RemoteLook::Contains => Finding::Landed(PushProof::RemoteContains),

@@ -14,10 +14,7 @@ impl State {
     /// The targets as the files show them. `time_of` turns the machine's time into the wall clock's.
     #[must_use]
     pub fn target_reports(&self, time_of: impl Fn(Duration) -> Timestamp) -> Vec<TargetReport> {
-        self.targets
-            .iter()
-            .map(|target| target_report(target, &time_of, self))
-            .collect()
+        self.targets.iter().map(|target| target_report(target, &time_of, self)).collect()
     }
 
     /// What the run waits for, in one sentence; the final reason once it is finished.
@@ -28,37 +25,21 @@ impl State {
         }
         if self.push_proof().is_none() {
             return Some(match &self.push.last_unknown {
-                Some(why) => format!(
-                    "waiting for a proof that the push landed; the remote could not be asked: {why}"
-                ),
+                Some(why) => format!("waiting for a proof that the push landed; the remote could not be asked: {why}"),
                 None => "waiting for a proof that the push landed".to_owned(),
             });
         }
-        let waiting = self
-            .targets
-            .iter()
-            .find(|target| target.outcome.is_none())?;
+        let waiting = self.targets.iter().find(|target| target.outcome.is_none())?;
         waiting.waits_for()
     }
 }
 
-fn target_report(
-    target: &Target,
-    time_of: &impl Fn(Duration) -> Timestamp,
-    state: &State,
-) -> TargetReport {
-    let stages = StageKind::ALL
-        .into_iter()
-        .map(|kind| stage_report(target, kind, time_of))
-        .collect();
+fn target_report(target: &Target, time_of: &impl Fn(Duration) -> Timestamp, state: &State) -> TargetReport {
+    let stages = StageKind::ALL.into_iter().map(|kind| stage_report(target, kind, time_of)).collect();
     let phase = target.phase();
     TargetReport {
         name: target.plan.name.clone(),
-        phase: if state.push_proof().is_none() && target.outcome.is_none() {
-            state.phase()
-        } else {
-            phase
-        },
+        phase: if state.push_proof().is_none() && target.outcome.is_none() { state.phase() } else { phase },
         outcome: target.outcome.as_ref().into(),
         reason: target.reason.clone(),
         stages,
@@ -66,16 +47,9 @@ fn target_report(
     }
 }
 
-fn stage_report(
-    target: &Target,
-    kind: StageKind,
-    time_of: &impl Fn(Duration) -> Timestamp,
-) -> StageReport {
+fn stage_report(target: &Target, kind: StageKind, time_of: &impl Fn(Duration) -> Timestamp) -> StageReport {
     let stage: &Stage = target.stage(kind);
-    let deployment = target
-        .deployment
-        .as_ref()
-        .filter(|_| kind == StageKind::Provider);
+    let deployment = target.deployment.as_ref().filter(|_| kind == StageKind::Provider);
     StageReport {
         stage: kind,
         verdict: stage.verdict,

@@ -88,11 +88,7 @@ impl Stage {
         self.in_flight_since = None;
         self.trouble = None;
         self.observed_at = Some(moment.now);
-        self.interval = if changed {
-            policy.first_interval
-        } else {
-            policy.next_interval(self.interval)
-        };
+        self.interval = if changed { policy.first_interval } else { policy.next_interval(self.interval) };
         self.schedule_at(moment.now + policy.jittered(self.interval, moment.roll));
     }
 
@@ -100,9 +96,7 @@ impl Stage {
     pub(super) fn troubled(&mut self, policy: &Policy, moment: Moment, fault: Fault) {
         self.in_flight_since = None;
         self.interval = policy.next_interval(self.interval);
-        let wish = fault
-            .retry_after
-            .map_or(Duration::ZERO, |wish| policy.capped_retry_after(wish));
+        let wish = fault.retry_after.map_or(Duration::ZERO, |wish| policy.capped_retry_after(wish));
         let wait = policy.jittered(self.interval, moment.roll).max(wish);
         self.schedule_at(moment.now + wait);
         let count = match &self.trouble {
@@ -115,13 +109,7 @@ impl Stage {
     /// How many times in a row it was not found.
     pub(super) fn times_not_found(&self) -> u32 {
         match &self.trouble {
-            Some((
-                Fault {
-                    kind: FaultKind::NotFound,
-                    ..
-                },
-                count,
-            )) => *count,
+            Some((Fault { kind: FaultKind::NotFound, .. }, count)) => *count,
             _ => 0,
         }
     }

@@ -9,9 +9,8 @@ use super::{
     target::Target,
 };
 use crate::{
-    observation::ProviderObservation,
     policy::Policy,
-    run::{Outcome, Phase, Relation, StageKind},
+    run::{Outcome, Phase},
 };
 
 /// Everything that is known about a run.
@@ -31,11 +30,7 @@ impl State {
     pub fn new(plan: Plan, policy: &Policy) -> Self {
         Self {
             push: Push::new(plan.has_pusher),
-            targets: plan
-                .targets
-                .into_iter()
-                .map(|target| Target::new(target, policy))
-                .collect(),
+            targets: plan.targets.into_iter().map(|target| Target::new(target, policy)).collect(),
             newer: None,
             deadline: policy.deadline,
             outcome: None,
@@ -64,9 +59,7 @@ impl State {
     /// The address at which a target's application answers, once the provider has told it.
     #[must_use]
     pub fn site_url(&self, target: usize) -> Option<&str> {
-        self.targets
-            .get(target)
-            .and_then(|target| target.site_url.as_deref())
+        self.targets.get(target).and_then(|target| target.site_url.as_deref())
     }
 
     /// Where the run is: where its target that is furthest behind is.
@@ -78,12 +71,7 @@ impl State {
         if self.push.proof.is_none() {
             return Phase::ConfirmingPush;
         }
-        let running = self
-            .targets
-            .iter()
-            .map(Target::phase)
-            .filter(|phase| *phase != Phase::Finished)
-            .min();
+        let running = self.targets.iter().map(Target::phase).filter(|phase| *phase != Phase::Finished).min();
         running.unwrap_or(Phase::Verifying)
     }
 
@@ -93,20 +81,9 @@ impl State {
         if self.outcome.is_some() {
             return None;
         }
-        let push = self
-            .push
-            .proof
-            .is_none()
-            .then(|| self.push.next_due(policy));
-        let targets = self
-            .targets
-            .iter()
-            .filter_map(|target| target.next_due(policy));
-        Some(
-            push.into_iter()
-                .chain(targets)
-                .fold(self.deadline, Duration::min),
-        )
+        let push = self.push.proof.is_none().then(|| self.push.next_due(policy));
+        let targets = self.targets.iter().filter_map(|target| target.next_due(policy));
+        Some(push.into_iter().chain(targets).fold(self.deadline, Duration::min))
     }
 
     /// When the run ends at the latest, counted from the monitor's beginning.
@@ -115,17 +92,8 @@ impl State {
         self.deadline
     }
 
-    pub(super) fn take(
-        &mut self,
-        policy: &Policy,
-        now: Duration,
-        event: Event,
-        effects: &mut Vec<Effect>,
-    ) {
-        let moment = Moment {
-            now,
-            roll: event.roll,
-        };
+    pub(super) fn take(&mut self, policy: &Policy, now: Duration, event: Event, effects: &mut Vec<Effect>) {
+        let moment = Moment { now, roll: event.roll };
         match event.kind {
             EventKind::Start => {
                 effects.push(Effect::Record);
@@ -136,10 +104,7 @@ impl State {
                 }
             }
             EventKind::Tick => {}
-            EventKind::Resumed => self
-                .targets
-                .iter_mut()
-                .for_each(|target| target.ask_now(now)),
+            EventKind::Resumed => self.targets.iter_mut().for_each(|target| target.ask_now(now)),
             EventKind::PusherGone { exit } => self.push.pusher_gone(now, exit, effects),
             EventKind::LookedLocally(look) if self.push.proof.is_none() => {
                 let finding = self.push.looked_locally(now, look);
@@ -152,21 +117,12 @@ impl State {
             }
             EventKind::LookedLocally(_) | EventKind::LookedAtRemote(_) => {}
             EventKind::PushedAgain { has_pusher } => self.push.begin_again(now, has_pusher),
-            EventKind::Answered {
-                target,
-                stage,
-                answer,
-            } => {
+            EventKind::Answered { target, stage, answer } => {
                 effects.push(Effect::Record);
                 if let Some(target) = self.targets.get_mut(target) {
                     target.take_answer(policy, moment, stage, answer, self.newer.as_ref());
                     if self.push.proof.is_none() && target.deployment_is_ours() {
-                        self.heed(
-                            policy,
-                            moment,
-                            Finding::Landed(PushProof::Provider),
-                            effects,
-                        );
+                        self.heed(policy, moment, Finding::Landed(PushProof::Provider), effects);
                     }
                 }
             }
@@ -177,9 +133,7 @@ impl State {
             }
             EventKind::Newer(newer) => {
                 effects.push(Effect::Record);
-                self.targets
-                    .iter_mut()
-                    .for_each(|target| target.overtaken(&newer));
+                self.targets.iter_mut().for_each(|target| target.overtaken(&newer));
                 self.newer = Some(newer);
             }
             EventKind::Stop { reason } => return self.finish(Outcome::Stopped, reason, effects),
@@ -202,8 +156,7 @@ impl State {
                 return;
             }
         }
-        let asks_provider_early =
-            self.push.proof.is_none() && self.push.asks_provider(policy, moment.now);
+        let asks_provider_early = self.push.proof.is_none() && self.push.asks_provider(policy, moment.now);
         for (index, target) in self.targets.iter_mut().enumerate() {
             if self.push.proof.is_some() {
                 target.tick(moment, index, effects);
@@ -211,35 +164,20 @@ impl State {
                 target.tick_early(moment, index, effects);
             }
         }
-        if self.push.proof.is_some()
-            && self
-                .targets
-                .iter()
-                .all(|target| target.is_settled(policy, moment.now))
-        {
+        if self.push.proof.is_some() && self.targets.iter().all(|target| target.is_settled(policy, moment.now)) {
             self.conclude(effects);
         }
     }
 
-    fn heed(
-        &mut self,
-        policy: &Policy,
-        moment: Moment,
-        finding: Finding,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn heed(&mut self, policy: &Policy, moment: Moment, finding: Finding, effects: &mut Vec<Effect>) {
         match finding {
             Finding::Nothing => {}
             Finding::Landed(proof) => {
                 self.push.proof = Some(proof);
-                self.targets
-                    .iter_mut()
-                    .for_each(|target| target.push_landed(policy, moment));
+                self.targets.iter_mut().for_each(|target| target.push_landed(policy, moment));
                 effects.extend([Effect::Landed, Effect::Record]);
             }
-            Finding::NotCompleted(reason) => {
-                self.finish(Outcome::PushNotCompleted, reason, effects)
-            }
+            Finding::NotCompleted(reason) => self.finish(Outcome::PushNotCompleted, reason, effects),
         }
     }
 
@@ -248,39 +186,25 @@ impl State {
             let reason = "nothing proved that the push landed before the deadline".to_owned();
             return self.finish(Outcome::PushNotCompleted, reason, effects);
         }
-        self.targets
-            .iter_mut()
-            .for_each(|target| target.run_out(self.newer.as_ref()));
+        self.targets.iter_mut().for_each(|target| target.run_out(self.newer.as_ref()));
         self.conclude(effects);
     }
 
     /// The worst target's outcome is the run's; skipped targets count only when all are.
     fn conclude(&mut self, effects: &mut Vec<Effect>) {
         let named = self.targets.len() > 1;
-        let all_skipped = self
-            .targets
-            .iter()
-            .all(|target| target.outcome == Some(Outcome::Skipped));
+        let all_skipped = self.targets.iter().all(|target| target.outcome == Some(Outcome::Skipped));
         let worst = self
             .targets
             .iter()
             .filter(|target| all_skipped || target.outcome != Some(Outcome::Skipped))
-            .max_by_key(|target| {
-                target
-                    .outcome
-                    .as_ref()
-                    .map(|outcome| outcome.word().severity())
-            });
+            .max_by_key(|target| target.outcome.as_ref().map(|outcome| outcome.word().severity()));
         let Some(worst) = worst else { return };
         let Some(outcome) = worst.outcome.clone() else {
             return;
         };
         let reason = worst.reason.clone().unwrap_or_else(|| outcome.to_string());
-        let reason = if named {
-            format!("{}: {reason}", worst.plan.name)
-        } else {
-            reason
-        };
+        let reason = if named { format!("{}: {reason}", worst.plan.name) } else { reason };
         self.finish(outcome, reason, effects);
     }
 
@@ -295,16 +219,3 @@ impl State {
         }
     }
 }
-
-/// Tells whether what serves now is ours or contains it, and by which commit.
-pub(super) fn serving_relation(observation: &ProviderObservation) -> Option<(Relation, &str)> {
-    let serving = observation.serving.as_ref()?;
-    serving
-        .commit
-        .as_ref()
-        .map(|commit| (commit.relation, commit.id.as_str()))
-}
-
-/// The stages that are asked beside the provider while no deployment of ours is known: an answer of theirs that names the
-/// commit ends the run at once.
-pub(super) const QUICK: [StageKind; 2] = [StageKind::Database, StageKind::Health];

@@ -9,8 +9,8 @@ use super::*;
 use crate::{
     fault::{Fault, FaultKind},
     observation::{
-        DatabaseObservation, Deployment, DeploymentRow, DeploymentState, HealthObservation,
-        ProviderObservation, RowState, Serving,
+        DatabaseObservation, Deployment, DeploymentRow, DeploymentState, HealthObservation, ProviderObservation,
+        RowState, Serving,
     },
     run::{Outcome, OutcomeWord, Phase, Relation, SeenCommit, StageKind},
 };
@@ -34,10 +34,7 @@ fn target() -> TargetPlan {
 }
 
 fn seen(id: &str, relation: Relation) -> SeenCommit {
-    SeenCommit {
-        id: id.to_owned(),
-        relation,
-    }
+    SeenCommit { id: id.to_owned(), relation }
 }
 
 fn deployment(state: DeploymentState) -> ProviderObservation {
@@ -58,43 +55,18 @@ fn deployment(state: DeploymentState) -> ProviderObservation {
 
 fn serving(relation: Relation) -> ProviderObservation {
     let commit = Some(seen(LATER, relation));
-    let serving = Some(Serving {
-        deployment_id: "d2".to_owned(),
-        commit,
-        site_url: None,
-    });
-    ProviderObservation {
-        serving,
-        ..ProviderObservation::default()
-    }
+    let serving = Some(Serving { deployment_id: "d2".to_owned(), commit, site_url: None });
+    ProviderObservation { serving, ..ProviderObservation::default() }
 }
 
 fn row(state: RowState) -> Answer {
-    let row = DeploymentRow {
-        state,
-        raw: format!("{state:?}"),
-        commit: seen(OURS, Relation::Same),
-        error: None,
-    };
+    let row = DeploymentRow { state, raw: format!("{state:?}"), commit: seen(OURS, Relation::Same), error: None };
     Answer::Database(DatabaseObservation::Row(row))
 }
 
 fn health(healthy: bool, relation: Option<Relation>) -> Answer {
-    let commit = relation.map(|relation| {
-        seen(
-            if relation == Relation::Same {
-                OURS
-            } else {
-                LATER
-            },
-            relation,
-        )
-    });
-    Answer::Health(HealthObservation {
-        healthy,
-        commit,
-        summary: "an answer".to_owned(),
-    })
+    let commit = relation.map(|relation| seen(if relation == Relation::Same { OURS } else { LATER }, relation));
+    Answer::Health(HealthObservation { healthy, commit, summary: "an answer".to_owned() })
 }
 
 /// Drives the machine as the driver does, on a clock of its own.
@@ -109,40 +81,21 @@ struct World {
 impl World {
     fn new(targets: Vec<TargetPlan>) -> Self {
         let policy = Policy::default();
-        let state = State::new(
-            Plan {
-                targets,
-                has_pusher: true,
-            },
-            &policy,
-        );
-        let mut world = Self {
-            state,
-            policy,
-            now: Duration::ZERO,
-            open: Vec::new(),
-            finishes: 0,
-        };
+        let state = State::new(Plan { targets, has_pusher: true }, &policy);
+        let mut world = Self { state, policy, now: Duration::ZERO, open: Vec::new(), finishes: 0 };
         world.tell(EventKind::Start);
         world
     }
 
     fn landed(targets: Vec<TargetPlan>) -> Self {
         let mut world = Self::new(targets);
-        world.tell(EventKind::LookedLocally(LocalLook::Landed(
-            PushProof::TrackingRef,
-        )));
+        world.tell(EventKind::LookedLocally(LocalLook::Landed(PushProof::TrackingRef)));
         assert_eq!(world.state.push_proof(), Some(PushProof::TrackingRef));
         world
     }
 
     fn tell(&mut self, kind: EventKind) -> Vec<Effect> {
-        let done = step(
-            self.state.clone(),
-            &self.policy,
-            self.now,
-            Event { roll: 0.5, kind },
-        );
+        let done = step(self.state.clone(), &self.policy, self.now, Event { roll: 0.5, kind });
         self.state = done.state;
         for effect in &done.effects {
             match effect {
@@ -156,11 +109,7 @@ impl World {
 
     fn answer(&mut self, stage: StageKind, answer: Answer) -> Vec<Effect> {
         self.open.retain(|open| *open != stage);
-        self.tell(EventKind::Answered {
-            target: 0,
-            stage,
-            answer: Ok(answer),
-        })
+        self.tell(EventKind::Answered { target: 0, stage, answer: Ok(answer) })
     }
 
     fn provider(&mut self, observation: ProviderObservation) -> Vec<Effect> {
@@ -169,21 +118,14 @@ impl World {
 
     fn fault(&mut self, stage: StageKind, fault: Fault) -> Vec<Effect> {
         self.open.retain(|open| *open != stage);
-        self.tell(EventKind::Answered {
-            target: 0,
-            stage,
-            answer: Err(fault),
-        })
+        self.tell(EventKind::Answered { target: 0, stage, answer: Err(fault) })
     }
 
     /// Lets time pass until `stage` is asked, answering nothing else.
     fn until_asked(&mut self, stage: StageKind) -> Duration {
         for _ in 0..10_000 {
             if self.state.outcome().is_some() {
-                panic!(
-                    "finished {:?} before {stage} was asked",
-                    self.state.outcome()
-                );
+                panic!("finished {:?} before {stage} was asked", self.state.outcome());
             }
             if self.open.contains(&stage) {
                 return self.now;
@@ -195,18 +137,11 @@ impl World {
     }
 
     /// Lets time pass to the end, answering each question by `answers`.
-    fn run(
-        &mut self,
-        mut answers: impl FnMut(Duration, StageKind) -> Result<Answer, Fault>,
-    ) -> Outcome {
+    fn run(&mut self, mut answers: impl FnMut(Duration, StageKind) -> Result<Answer, Fault>) -> Outcome {
         while self.state.outcome().is_none() {
             for stage in std::mem::take(&mut self.open) {
                 let answer = answers(self.now, stage);
-                let effects = self.tell(EventKind::Answered {
-                    target: 0,
-                    stage,
-                    answer,
-                });
+                let effects = self.tell(EventKind::Answered { target: 0, stage, answer });
                 if effects.contains(&Effect::FetchLog { target: 0 }) {
                     self.tell(EventKind::LogFetched { target: 0 });
                 }
@@ -225,16 +160,7 @@ impl World {
 }
 
 fn questions(effects: &[Effect]) -> Vec<StageKind> {
-    effects
-        .iter()
-        .filter_map(|it| {
-            if let Effect::Ask { stage, .. } = it {
-                Some(*stage)
-            } else {
-                None
-            }
-        })
-        .collect()
+    effects.iter().filter_map(|it| if let Effect::Ask { stage, .. } = it { Some(*stage) } else { None }).collect()
 }
 
 #[test]
@@ -255,10 +181,7 @@ fn t2_a_failure_ends_the_run_at_the_poll_that_sees_it() {
     let mut world = World::landed(vec![target()]);
     let polled = world.until_asked(StageKind::Provider);
     let effects = world.provider(deployment(DeploymentState::Failed));
-    assert!(
-        effects.contains(&Effect::FetchLog { target: 0 }),
-        "{effects:?}"
-    );
+    assert!(effects.contains(&Effect::FetchLog { target: 0 }), "{effects:?}");
     world.tell(EventKind::LogFetched { target: 0 });
     assert_eq!(world.outcome(), Some(OutcomeWord::DeployFailed));
     assert_eq!(world.now, polled);
@@ -278,10 +201,7 @@ fn a_log_that_never_comes_does_not_hold_the_verdict_back() {
 
 #[test]
 fn t5_a_healthy_answer_of_another_commit_is_no_proof() {
-    let plan = TargetPlan {
-        health: StagePlan::Ask,
-        ..target()
-    };
+    let plan = TargetPlan { health: StagePlan::Ask, ..target() };
     let mut world = World::landed(vec![plan]);
     let outcome = world.run(|_, stage| {
         Ok(match stage {
@@ -289,80 +209,44 @@ fn t5_a_healthy_answer_of_another_commit_is_no_proof() {
             _ => health(true, Some(Relation::Other)),
         })
     });
-    assert_eq!(
-        outcome,
-        Outcome::TimedOut {
-            phase: Phase::Verifying
-        }
-    );
-    assert!(
-        world
-            .state
-            .reason()
-            .unwrap()
-            .contains("still serving 2222222"),
-        "{:?}",
-        world.state.reason()
-    );
+    assert_eq!(outcome, Outcome::TimedOut { phase: Phase::Verifying });
+    assert!(world.state.reason().unwrap().contains("still serving 2222222"), "{:?}", world.state.reason());
     assert!(world.now <= world.policy.deadline + Duration::from_secs(1));
 }
 
 #[test]
 fn without_a_commit_in_any_answer_the_best_is_unverified() {
     let unavailable = StagePlan::Unavailable("no credentials".to_owned());
-    let plan = TargetPlan {
-        provider: unavailable,
-        health: StagePlan::Ask,
-        health_names_commit: false,
-        ..target()
-    };
+    let plan = TargetPlan { provider: unavailable, health: StagePlan::Ask, health_names_commit: false, ..target() };
     let mut world = World::landed(vec![plan.clone()]);
-    assert_eq!(
-        world.run(|_, _| Ok(health(true, None))),
-        Outcome::Unverified
-    );
+    assert_eq!(world.run(|_, _| Ok(health(true, None))), Outcome::Unverified);
     assert!(world.state.reason().unwrap().contains("no credentials"));
-    let mut world = World::landed(vec![TargetPlan {
-        accept_unversioned_health: true,
-        ..plan
-    }]);
+    let mut world = World::landed(vec![TargetPlan { accept_unversioned_health: true, ..plan }]);
     assert_eq!(world.run(|_, _| Ok(health(true, None))), Outcome::Live);
 }
 
 #[test]
 fn nothing_to_ask_is_unverified_at_once() {
     let unavailable = StagePlan::Unavailable("not configured".to_owned());
-    let world = World::landed(vec![TargetPlan {
-        provider: unavailable,
-        ..target()
-    }]);
+    let world = World::landed(vec![TargetPlan { provider: unavailable, ..target() }]);
     assert_eq!(world.outcome(), Some(OutcomeWord::Unverified));
 }
 
 #[test]
 fn no_target_is_skipped_at_once() {
     let world = World::new(Vec::new());
-    assert_eq!(
-        (world.outcome(), world.finishes),
-        (Some(OutcomeWord::Skipped), 1)
-    );
+    assert_eq!((world.outcome(), world.finishes), (Some(OutcomeWord::Skipped), 1));
 }
 
 #[test]
 fn the_quick_check_ends_the_run_before_the_provider_has_a_deployment() {
-    let plan = TargetPlan {
-        database: StagePlan::Ask,
-        ..target()
-    };
+    let plan = TargetPlan { database: StagePlan::Ask, ..target() };
     let mut world = World::landed(vec![plan]);
     world.until_asked(StageKind::Database);
     world.answer(StageKind::Database, row(RowState::Success));
     assert_eq!(world.outcome(), Some(OutcomeWord::Live));
 
-    let plan = TargetPlan {
-        health: StagePlan::Ask,
-        ..target()
-    };
+    let plan = TargetPlan { health: StagePlan::Ask, ..target() };
     let mut world = World::landed(vec![plan]);
     let outcome = world.run(|_, stage| match stage {
         StageKind::Health => Ok(health(true, Some(Relation::Same))),
@@ -374,10 +258,7 @@ fn the_quick_check_ends_the_run_before_the_provider_has_a_deployment() {
 
 #[test]
 fn the_quick_check_does_not_overrule_a_deployment_that_is_on_its_way() {
-    let plan = TargetPlan {
-        database: StagePlan::Ask,
-        ..target()
-    };
+    let plan = TargetPlan { database: StagePlan::Ask, ..target() };
     let mut world = World::landed(vec![plan]);
     world.until_asked(StageKind::Provider);
     world.provider(deployment(DeploymentState::Building));
@@ -388,12 +269,7 @@ fn the_quick_check_does_not_overrule_a_deployment_that_is_on_its_way() {
 #[test]
 fn a_database_that_says_success_waits_for_the_health_check() {
     let unavailable = StagePlan::Unavailable("not configured".to_owned());
-    let plan = TargetPlan {
-        provider: unavailable,
-        database: StagePlan::Ask,
-        health: StagePlan::Ask,
-        ..target()
-    };
+    let plan = TargetPlan { provider: unavailable, database: StagePlan::Ask, health: StagePlan::Ask, ..target() };
     let mut world = World::landed(vec![plan]);
     let outcome = world.run(|_, stage| {
         Ok(match stage {
@@ -401,28 +277,16 @@ fn a_database_that_says_success_waits_for_the_health_check() {
             _ => health(true, Some(Relation::Other)),
         })
     });
-    assert_eq!(
-        outcome,
-        Outcome::TimedOut {
-            phase: Phase::Verifying
-        }
-    );
+    assert_eq!(outcome, Outcome::TimedOut { phase: Phase::Verifying });
 }
 
 #[test]
 fn a_failed_row_fails_only_in_its_turn() {
-    let plan = TargetPlan {
-        database: StagePlan::Ask,
-        ..target()
-    };
+    let plan = TargetPlan { database: StagePlan::Ask, ..target() };
     let mut world = World::landed(vec![plan]);
     world.until_asked(StageKind::Database);
     world.answer(StageKind::Database, row(RowState::Failed));
-    assert_eq!(
-        world.outcome(),
-        None,
-        "a row of an earlier try must not fail a deployment that may yet begin"
-    );
+    assert_eq!(world.outcome(), None, "a row of an earlier try must not fail a deployment that may yet begin");
     world.until_asked(StageKind::Provider);
     world.provider(deployment(DeploymentState::Live));
     world.until_asked(StageKind::Database);
@@ -432,28 +296,19 @@ fn a_failed_row_fails_only_in_its_turn() {
 
 #[test]
 fn health_needs_passes_in_a_row_and_fails_after_failures_in_a_row() {
-    let plan = TargetPlan {
-        health: StagePlan::Ask,
-        ..target()
-    };
+    let plan = TargetPlan { health: StagePlan::Ask, ..target() };
     let script = |answers: &[bool]| {
         let mut world = World::landed(vec![plan.clone()]);
         world.until_asked(StageKind::Provider);
         world.provider(deployment(DeploymentState::Live));
         for healthy in answers {
             world.until_asked(StageKind::Health);
-            world.answer(
-                StageKind::Health,
-                health(*healthy, healthy.then_some(Relation::Same)),
-            );
+            world.answer(StageKind::Health, health(*healthy, healthy.then_some(Relation::Same)));
         }
         world.outcome()
     };
     assert_eq!(script(&[true, true, false, true, true]), None);
-    assert_eq!(
-        script(&[true, true, false, true, true, true]),
-        Some(OutcomeWord::Live)
-    );
+    assert_eq!(script(&[true, true, false, true, true, true]), Some(OutcomeWord::Live));
     assert_eq!(script(&[false, false, false, false, true, false]), None);
     assert_eq!(script(&[false; 5]), Some(OutcomeWord::HealthFailed));
 }
@@ -463,24 +318,14 @@ fn trouble_is_not_failure_and_retry_after_is_honoured_within_the_cap() {
     let mut world = World::landed(vec![target()]);
     world.until_asked(StageKind::Provider);
     let wish = |seconds| Some(Duration::from_secs(seconds));
-    let limited = |retry_after| Fault {
-        retry_after,
-        ..Fault::new(FaultKind::RateLimited, "429")
-    };
+    let limited = |retry_after| Fault { retry_after, ..Fault::new(FaultKind::RateLimited, "429") };
     world.fault(StageKind::Provider, limited(wish(60)));
     let asked = world.now;
     assert!(world.until_asked(StageKind::Provider) >= asked + Duration::from_secs(60));
     world.fault(StageKind::Provider, limited(wish(1_000_000)));
     let asked = world.now;
-    assert_eq!(
-        world.until_asked(StageKind::Provider),
-        asked + world.policy.retry_after_cap
-    );
-    for kind in [
-        FaultKind::Transient,
-        FaultKind::Malformed,
-        FaultKind::Transient,
-    ] {
+    assert_eq!(world.until_asked(StageKind::Provider), asked + world.policy.retry_after_cap);
+    for kind in [FaultKind::Transient, FaultKind::Malformed, FaultKind::Transient] {
         world.fault(StageKind::Provider, Fault::new(kind, "trouble"));
         assert_eq!(world.outcome(), None);
         world.until_asked(StageKind::Provider);
@@ -493,12 +338,7 @@ fn trouble_is_not_failure_and_retry_after_is_honoured_within_the_cap() {
 fn trouble_to_the_end_is_a_timeout_that_says_so() {
     let mut world = World::landed(vec![target()]);
     let outcome = world.run(|_, _| Err(Fault::new(FaultKind::Transient, "answered 500")));
-    assert_eq!(
-        outcome,
-        Outcome::TimedOut {
-            phase: Phase::AwaitingDeployment
-        }
-    );
+    assert_eq!(outcome, Outcome::TimedOut { phase: Phase::AwaitingDeployment });
     assert!(world.state.reason().unwrap().contains("answered 500"));
 }
 
@@ -506,19 +346,13 @@ fn trouble_to_the_end_is_a_timeout_that_says_so() {
 fn unauthorized_ends_at_once_and_an_unknown_app_when_said_twice() {
     let mut world = World::landed(vec![target()]);
     world.until_asked(StageKind::Provider);
-    world.fault(
-        StageKind::Provider,
-        Fault::new(FaultKind::Unauthorized, "token refused"),
-    );
+    world.fault(StageKind::Provider, Fault::new(FaultKind::Unauthorized, "token refused"));
     assert_eq!(world.outcome(), Some(OutcomeWord::Unauthorized));
 
     let mut world = World::landed(vec![target()]);
     for expected in [None, Some(OutcomeWord::NoDeployment)] {
         world.until_asked(StageKind::Provider);
-        world.fault(
-            StageKind::Provider,
-            Fault::new(FaultKind::NotFound, "no app named x"),
-        );
+        world.fault(StageKind::Provider, Fault::new(FaultKind::NotFound, "no app named x"));
         assert_eq!(world.outcome(), expected);
     }
 }
@@ -536,26 +370,15 @@ fn a_pinned_app_is_no_deployment_with_that_reason() {
     let mut world = World::landed(vec![target()]);
     world.until_asked(StageKind::Provider);
     let will_not_deploy = Some("the app is pinned".to_owned());
-    world.provider(ProviderObservation {
-        will_not_deploy,
-        ..ProviderObservation::default()
-    });
-    assert_eq!(
-        (world.outcome(), world.state.reason()),
-        (Some(OutcomeWord::NoDeployment), Some("the app is pinned"))
-    );
+    world.provider(ProviderObservation { will_not_deploy, ..ProviderObservation::default() });
+    assert_eq!((world.outcome(), world.state.reason()), (Some(OutcomeWord::NoDeployment), Some("the app is pinned")));
 }
 
 #[test]
 fn an_unknown_word_is_still_in_progress() {
     let mut world = World::landed(vec![target()]);
     let outcome = world.run(|_, _| Ok(Answer::Provider(deployment(DeploymentState::Unknown))));
-    assert_eq!(
-        outcome,
-        Outcome::TimedOut {
-            phase: Phase::Deploying
-        }
-    );
+    assert_eq!(outcome, Outcome::TimedOut { phase: Phase::Deploying });
 }
 
 #[test]
@@ -566,19 +389,12 @@ fn t11_a_live_descendant_makes_ours_live_and_another_live_commit_does_not() {
     assert_eq!(world.outcome(), None);
     world.until_asked(StageKind::Provider);
     world.provider(serving(Relation::Contains));
-    assert_eq!(
-        world.state.outcome(),
-        Some(&Outcome::LiveContained {
-            by: LATER.to_owned()
-        })
-    );
+    assert_eq!(world.state.outcome(), Some(&Outcome::LiveContained { by: LATER.to_owned() }));
 
     let mut world = World::landed(vec![target()]);
     world.until_asked(StageKind::Provider);
-    let replaced = ProviderObservation {
-        serving: serving(Relation::Contains).serving,
-        ..deployment(DeploymentState::Superseded)
-    };
+    let replaced =
+        ProviderObservation { serving: serving(Relation::Contains).serving, ..deployment(DeploymentState::Superseded) };
     world.provider(replaced);
     assert_eq!(world.outcome(), Some(OutcomeWord::LiveContained));
 }
@@ -593,32 +409,16 @@ fn t11_a_superseded_deployment_ends() {
 
 #[test]
 fn a_later_push_supersedes_or_contains() {
-    let newer = |contains, outcome| {
-        EventKind::Newer(Newer {
-            commit: LATER.to_owned(),
-            contains,
-            outcome,
-        })
-    };
+    let newer = |contains, outcome| EventKind::Newer(Newer { commit: LATER.to_owned(), contains, outcome });
     let mut world = World::landed(vec![target()]);
     world.tell(newer(false, None));
-    assert_eq!(
-        world.state.outcome(),
-        Some(&Outcome::Superseded {
-            by: Some(LATER.to_owned())
-        })
-    );
+    assert_eq!(world.state.outcome(), Some(&Outcome::Superseded { by: Some(LATER.to_owned()) }));
 
     let mut world = World::landed(vec![target()]);
     world.tell(newer(true, None));
     assert_eq!(world.outcome(), None);
     world.tell(newer(true, Some(OutcomeWord::Live)));
-    assert_eq!(
-        world.state.outcome(),
-        Some(&Outcome::LiveContained {
-            by: LATER.to_owned()
-        })
-    );
+    assert_eq!(world.state.outcome(), Some(&Outcome::LiveContained { by: LATER.to_owned() }));
 
     let mut world = World::landed(vec![target()]);
     world.until_asked(StageKind::Provider);
@@ -640,11 +440,7 @@ fn a_push_is_confirmed_per_ref_and_a_refused_one_ends_quietly() {
         (Some(0), RemoteLook::Elsewhere, None),
         (Some(1), RemoteLook::Landed, None),
         (Some(1), RemoteLook::Contains, None),
-        (
-            Some(1),
-            RemoteLook::Elsewhere,
-            Some(OutcomeWord::PushNotCompleted),
-        ),
+        (Some(1), RemoteLook::Elsewhere, Some(OutcomeWord::PushNotCompleted)),
         (Some(-9), RemoteLook::Elsewhere, None),
         (None, RemoteLook::Elsewhere, None),
     ] {
@@ -657,11 +453,7 @@ fn a_push_is_confirmed_per_ref_and_a_refused_one_ends_quietly() {
         }
         assert_eq!(world.outcome(), expected, "{exit:?} {look:?}");
         let proven = exit == Some(0) || matches!(look, RemoteLook::Landed | RemoteLook::Contains);
-        assert_eq!(
-            world.state.push_proof().is_some(),
-            proven,
-            "{exit:?} {look:?}"
-        );
+        assert_eq!(world.state.push_proof().is_some(), proven, "{exit:?} {look:?}");
         if look == RemoteLook::Elsewhere && expected.is_none() && !proven {
             world.tell(EventKind::LookedAtRemote(look));
             assert_eq!(world.outcome(), Some(OutcomeWord::PushNotCompleted));
@@ -675,9 +467,7 @@ fn a_remote_that_cannot_be_asked_leaves_it_to_the_provider_or_the_deadline() {
         let mut world = World::new(vec![target()]);
         world.tell(EventKind::PusherGone { exit: None });
         world.tell(EventKind::LookedLocally(LocalLook::NotSeen));
-        world.tell(EventKind::LookedAtRemote(RemoteLook::Unknown(
-            "no network".to_owned(),
-        )));
+        world.tell(EventKind::LookedAtRemote(RemoteLook::Unknown("no network".to_owned())));
         world
     };
     let mut world = begin();
@@ -696,11 +486,7 @@ fn of_several_targets_the_worst_is_the_runs_and_skipped_ones_do_not_hide_a_live_
     let mut world = World::landed(vec![target(), target()]);
     let tell = |world: &mut World, target, state| {
         let answer = Ok(Answer::Provider(deployment(state)));
-        world.tell(EventKind::Answered {
-            target,
-            stage: StageKind::Provider,
-            answer,
-        });
+        world.tell(EventKind::Answered { target, stage: StageKind::Provider, answer });
     };
     tell(&mut world, 0, DeploymentState::Live);
     assert_eq!(world.outcome(), None);
@@ -726,11 +512,7 @@ fn after_a_suspend_everything_is_asked_at_once() {
 
 fn any_answer() -> impl Strategy<Value = (StageKind, Result<Answer, Fault>)> {
     use DeploymentState as D;
-    let relation = prop_oneof![
-        Just(Relation::Same),
-        Just(Relation::Contains),
-        Just(Relation::Other)
-    ];
+    let relation = prop_oneof![Just(Relation::Same), Just(Relation::Contains), Just(Relation::Other)];
     let state = prop::sample::select(vec![
         D::Queued,
         D::Building,
@@ -787,54 +569,28 @@ fn any_event() -> impl Strategy<Value = EventKind> {
 }
 
 fn any_target() -> impl Strategy<Value = TargetPlan> {
-    let plan = || {
-        any::<bool>().prop_map(|ask| {
-            if ask {
-                StagePlan::Ask
-            } else {
-                StagePlan::Unavailable("none".to_owned())
-            }
-        })
-    };
-    (plan(), plan(), plan(), any::<bool>(), any::<bool>()).prop_map(
-        |(provider, database, health, needs, names)| TargetPlan {
-            provider,
-            database,
-            health,
-            health_needs_site: needs,
-            health_names_commit: names,
-            ..target()
-        },
-    )
+    let plan =
+        || any::<bool>().prop_map(|ask| if ask { StagePlan::Ask } else { StagePlan::Unavailable("none".to_owned()) });
+    (plan(), plan(), plan(), any::<bool>(), any::<bool>()).prop_map(|(provider, database, health, needs, names)| {
+        TargetPlan { provider, database, health, health_needs_site: needs, health_names_commit: names, ..target() }
+    })
 }
 
 /// Whether an event alone could justify saying that the commit is live.
 fn names_ours(kind: &EventKind) -> bool {
     let ours = |commit: &SeenCommit| commit.relation != Relation::Other;
     match kind {
-        EventKind::Answered {
-            answer: Ok(Answer::Provider(it)),
-            ..
-        } => {
-            it.deployment
-                .as_ref()
-                .is_some_and(|it| it.state == DeploymentState::Live && ours(&it.commit))
-                || it
-                    .serving
-                    .as_ref()
-                    .is_some_and(|it| it.commit.as_ref().is_some_and(ours))
+        EventKind::Answered { answer: Ok(Answer::Provider(it)), .. } => {
+            it.deployment.as_ref().is_some_and(|it| it.state == DeploymentState::Live && ours(&it.commit))
+                || it.serving.as_ref().is_some_and(|it| it.commit.as_ref().is_some_and(ours))
         }
-        EventKind::Answered {
-            answer: Ok(Answer::Database(DatabaseObservation::Row(row))),
-            ..
-        } => row.state == RowState::Success,
-        EventKind::Answered {
-            answer: Ok(Answer::Health(it)),
-            ..
-        } => it.healthy && it.commit.as_ref().is_some_and(ours),
-        EventKind::Newer(newer) => {
-            newer.contains && newer.outcome.is_some_and(OutcomeWord::is_live)
+        EventKind::Answered { answer: Ok(Answer::Database(DatabaseObservation::Row(row))), .. } => {
+            row.state == RowState::Success
         }
+        EventKind::Answered { answer: Ok(Answer::Health(it)), .. } => {
+            it.healthy && it.commit.as_ref().is_some_and(ours)
+        }
+        EventKind::Newer(newer) => newer.contains && newer.outcome.is_some_and(OutcomeWord::is_live),
         _ => false,
     }
 }

@@ -1,0 +1,159 @@
+//! `target.database`: which table tells how a deployment went.
+//!
+//! Invariant: names of tables and columns are plain identifiers, because they cannot be bound as parameters of a query.
+
+use super::{
+    ConfigError, DatabaseColumns, DatabaseConfig, DatabaseWords,
+    document::{Entry, Section},
+    error::{Place, quoted},
+};
+
+const KEYS: [&str; 4] = ["url_env", "deployments", "columns", "words"];
+const COLUMN_KEYS: [&str; 4] = ["commit", "status", "error", "created_at"];
+const WORD_KEYS: [&str; 3] = ["in_progress", "success", "failed"];
+/// The longest name that PostgreSQL keeps whole; the others allow more.
+const LONGEST_NAME: usize = 63;
+const MOST_WORDS: usize = 50;
+
+/// A target's database check, as far as one file says.
+#[derive(Debug, Clone)]
+pub(super) struct DatabaseLayer {
+    place: Place,
+    url_env: Option<String>,
+    deployments: Option<String>,
+    columns: DatabaseColumns,
+    in_progress: Option<Vec<String>>,
+    success: Option<Vec<String>>,
+    failed: Option<Vec<String>>,
+}
+
+impl DatabaseLayer {
+    pub(super) fn read(entry: &Entry<'_>) -> Result<Self, ConfigError> {
+        let mut layer = Self {
+            place: entry.place(),
+            url_env: None,
+            deployments: None,
+            columns: DatabaseColumns::default(),
+            in_progress: None,
+            success: None,
+            failed: None,
+        };
+        let section = entry.section("[target.database]")?;
+        for entry in section.entries() {
+            match entry.key {
+                "url_env" => {
+                    let expected = "the name of an environment variable such as \"DATABASE_URL\"";
+                    layer.url_env = Some(entry.text_that(|name| is_identifier(name, 256), expected)?.to_owned());
+                }
+                "deployments" => {
+                    let expected = "the name of a table such as \"deployments\" or \"ops.deployments\"";
+                    layer.deployments = Some(entry.text_that(is_table, expected)?.to_owned());
+                }
+                "columns" => layer.columns = columns(&entry.section("[target.database.columns]")?)?,
+                "words" => layer.read_words(&entry.section("[target.database.words]")?)?,
+                _ => return Err(section.unknown_key(&entry, &KEYS)),
+            }
+        }
+        Ok(layer)
+    }
+
+    fn read_words(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        for entry in section.entries() {
+            let words = match entry.key {
+                "in_progress" => &mut self.in_progress,
+                "success" => &mut self.success,
+                "failed" => &mut self.failed,
+                _ => return Err(section.unknown_key(&entry, &WORD_KEYS)),
+            };
+            *words = Some(word_list(&entry)?);
+        }
+        Ok(())
+    }
+
+    /// Puts the user's layer over this one, key by key.
+    pub(super) fn overlaid_by(self, upper: Self) -> Self {
+        Self {
+            place: upper.place,
+            url_env: upper.url_env.or(self.url_env),
+            deployments: upper.deployments.or(self.deployments),
+            columns: DatabaseColumns {
+                commit: upper.columns.commit.or(self.columns.commit),
+                status: upper.columns.status.or(self.columns.status),
+                error: upper.columns.error.or(self.columns.error),
+                created_at: upper.columns.created_at.or(self.columns.created_at),
+            },
+            in_progress: upper.in_progress.or(self.in_progress),
+            success: upper.success.or(self.success),
+            failed: upper.failed.or(self.failed),
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<DatabaseConfig, ConfigError> {
+        let Some(url_env) = self.url_env else {
+            let expected = "url_env = \"DATABASE_URL\" or another variable that holds the database's address";
+            return Err(self.place.error("target.database has no url_env", expected));
+        };
+        let default = DatabaseWords::default();
+        let words = DatabaseWords {
+            in_progress: self.in_progress.unwrap_or(default.in_progress),
+            success: self.success.unwrap_or(default.success),
+            failed: self.failed.unwrap_or(default.failed),
+        };
+        if let Some(word) = ambiguous_word(&words) {
+            let problem = format!("target.database.words has {} in two lists", quoted(word));
+            return Err(self
+                .place
+                .error(problem, "each word in one list (a list that is not set has its default words)"));
+        }
+        let deployments = self.deployments.unwrap_or_else(|| "deployments".to_owned());
+        Ok(DatabaseConfig { url_env, deployments, columns: self.columns, words })
+    }
+}
+
+fn columns(section: &Section<'_>) -> Result<DatabaseColumns, ConfigError> {
+    let mut columns = DatabaseColumns::default();
+    for entry in section.entries() {
+        let column = match entry.key {
+            "commit" => &mut columns.commit,
+            "status" => &mut columns.status,
+            "error" => &mut columns.error,
+            "created_at" => &mut columns.created_at,
+            _ => return Err(section.unknown_key(&entry, &COLUMN_KEYS)),
+        };
+        let expected = "the name of a column: letters, digits and underscores, not a digit first";
+        *column = Some(entry.text_that(|name| is_identifier(name, LONGEST_NAME), expected)?.to_owned());
+    }
+    Ok(columns)
+}
+
+fn word_list(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
+    const EXPECTED: &str = "an array of 1 to 50 words such as [\"success\", \"done\"]";
+    let items = entry.items(EXPECTED)?;
+    if items.is_empty() || items.len() > MOST_WORDS {
+        return Err(entry.error(format_args!("has {} words", items.len()), EXPECTED));
+    }
+    let is_word = |word: &str| word.trim() == word && word.chars().count() <= 64;
+    let expected = "a word of at most 64 characters without space around it";
+    items.iter().map(|item| Ok(item.text_that(is_word, expected)?.to_owned())).collect()
+}
+
+/// The first word that stands in two lists; letter case does not tell words apart.
+fn ambiguous_word(words: &DatabaseWords) -> Option<&str> {
+    let lists = [&words.in_progress, &words.success, &words.failed];
+    let is_in = |list: &[String], word: &str| list.iter().any(|other| other.to_lowercase() == word.to_lowercase());
+    lists.iter().enumerate().find_map(|(index, list)| {
+        list.iter().map(String::as_str).find(|word| lists[index + 1..].iter().any(|other| is_in(other, word)))
+    })
+}
+
+fn is_identifier(name: &str, longest: usize) -> bool {
+    name.len() <= longest
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// A table, with at most one schema before it.
+fn is_table(name: &str) -> bool {
+    let (schema, table) = name.split_once('.').map_or((None, name), |(schema, table)| (Some(schema), table));
+    is_identifier(table, LONGEST_NAME) && schema.is_none_or(|schema| is_identifier(schema, LONGEST_NAME))
+}

@@ -1,0 +1,122 @@
+//! `[[target]]`: what pushes of certain refs deploy to, put together from its stages.
+
+use super::{
+    ConfigError, RefPattern, Target,
+    database::DatabaseLayer,
+    document::{Entry, Section},
+    health::HealthLayer,
+    provider::ProviderLayer,
+    read::{Author, Reading},
+};
+use crate::id::RefName;
+
+const KEYS: [&str; 7] = ["name", "branch", "ref", "provider", "database", "health", "accept_unversioned_health"];
+
+/// A target, as far as one file says.
+#[derive(Debug, Clone)]
+pub(super) struct TargetLayer {
+    pub(super) name: String,
+    refs: Option<RefPattern>,
+    provider: Option<ProviderLayer>,
+    database: Option<DatabaseLayer>,
+    health: Option<HealthLayer>,
+    accept_unversioned_health: Option<bool>,
+}
+
+impl TargetLayer {
+    pub(super) fn read(section: &Section<'_>, reading: &mut Reading<'_>) -> Result<Self, ConfigError> {
+        let mut layer = Self {
+            name: name(section)?,
+            refs: None,
+            provider: None,
+            database: None,
+            health: None,
+            accept_unversioned_health: None,
+        };
+        for entry in section.entries() {
+            match entry.key {
+                "name" => {}
+                "branch" | "ref" if layer.refs.is_some() => {
+                    return Err(section.error("has both branch and ref", "one of them"));
+                }
+                "branch" => layer.refs = Some(branch(&entry)?),
+                "ref" => layer.refs = Some(ref_pattern(&entry)?),
+                "provider" => layer.provider = Some(ProviderLayer::read(&entry, &layer.name, reading)?),
+                "database" => {
+                    // Read even when it is not used: to trust a repository must not make its file wrong.
+                    let database = DatabaseLayer::read(&entry)?;
+                    if reading.author == Author::UntrustedRepository {
+                        reading.leave_out_untrusted(&layer.name, "database");
+                    } else {
+                        layer.database = Some(database);
+                    }
+                }
+                "health" => layer.health = Some(HealthLayer::read(&entry, &layer.name, reading)?),
+                "accept_unversioned_health" => layer.accept_unversioned_health = Some(entry.flag()?),
+                _ => return Err(section.unknown_key(&entry, &KEYS)),
+            }
+        }
+        Ok(layer)
+    }
+
+    /// Puts the user's layer over this one, table by table.
+    pub(super) fn overlaid_by(self, upper: Self) -> Self {
+        Self {
+            name: self.name,
+            refs: upper.refs.or(self.refs),
+            provider: overlay(self.provider, upper.provider, ProviderLayer::overlaid_by),
+            database: overlay(self.database, upper.database, DatabaseLayer::overlaid_by),
+            health: overlay(self.health, upper.health, HealthLayer::overlaid_by),
+            accept_unversioned_health: upper.accept_unversioned_health.or(self.accept_unversioned_health),
+        }
+    }
+
+    pub(super) fn finish(self, left_out: &mut Vec<String>) -> Result<Target, ConfigError> {
+        Ok(Target {
+            name: self.name,
+            refs: self.refs.unwrap_or_else(|| RefPattern::new("refs/heads/*")),
+            provider: self.provider.map(ProviderLayer::finish).transpose()?,
+            database: self.database.map(DatabaseLayer::finish).transpose()?,
+            health: match self.health {
+                Some(health) => health.finish(left_out)?,
+                None => None,
+            },
+            accept_unversioned_health: self.accept_unversioned_health.unwrap_or(false),
+        })
+    }
+}
+
+/// Puts one part over another, where there are two.
+fn overlay<T>(lower: Option<T>, upper: Option<T>, overlaid_by: impl FnOnce(T, T) -> T) -> Option<T> {
+    match (lower, upper) {
+        (Some(lower), Some(upper)) => Some(overlaid_by(lower, upper)),
+        (lower, upper) => upper.or(lower),
+    }
+}
+
+fn name(section: &Section<'_>) -> Result<String, ConfigError> {
+    const EXPECTED: &str = "a name of 1 to 64 letters, digits, dots, underscores and hyphens, letter or digit first";
+    let Some(entry) = section.entry("name") else {
+        return Err(section.error("has no name", "name = \"web\" or the like"));
+    };
+    let is_name = |name: &str| {
+        name.len() <= 64
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    Ok(entry.text_that(is_name, EXPECTED)?.to_owned())
+}
+
+fn branch(entry: &Entry<'_>) -> Result<RefPattern, ConfigError> {
+    let expected = "the name of one branch such as \"main\" (for a pattern: ref = \"refs/heads/*\")";
+    let full = |name: &str| format!("refs/heads/{name}");
+    let is_branch = |name: &str| !name.starts_with("refs/") && RefName::parse(&full(name)).is_ok();
+    Ok(RefPattern::new(full(entry.text_that(is_branch, expected)?)))
+}
+
+fn ref_pattern(entry: &Entry<'_>) -> Result<RefPattern, ConfigError> {
+    let expected = "a full ref name such as \"refs/heads/main\", in which * stands for any text";
+    // What is sound with a letter for each star is sound as a pattern.
+    let is_pattern = |pattern: &str| RefName::parse(&pattern.replace('*', "x")).is_ok();
+    Ok(RefPattern::new(entry.text_that(is_pattern, expected)?))
+}
