@@ -1,0 +1,112 @@
+//! Which process is which: identities that survive the reuse of process ids, and the search for the `git push` above us.
+//!
+//! Linux only, by `/proc`. Nothing here signals anybody.
+
+use std::{fs, io};
+
+use afterpush_core::{
+    file::{ProcessId, Pusher},
+    push::read_push_arguments,
+};
+
+/// How many processes may stand between a hook and its `git push`: five with lefthook, and some to spare.
+const GENERATIONS: usize = 16;
+
+/// Identifies a process of this PID namespace.
+///
+/// # Errors
+/// When there is no such process, or `/proc` is not there.
+pub fn identify(pid: i32) -> io::Result<ProcessId> {
+    Ok(ProcessId { pid, start_time: stat(pid)?.start_time, boot_id: boot_id()?, pid_namespace: pid_namespace()? })
+}
+
+/// Identifies this process.
+///
+/// # Errors
+/// When `/proc` is not there.
+pub fn current() -> io::Result<ProcessId> {
+    identify(i32::try_from(std::process::id()).map_err(io::Error::other)?)
+}
+
+/// Tells whether exactly this process is alive: same boot, same PID namespace, same start time; a zombie is not, and
+/// neither is a thread that was given the number.
+#[must_use]
+pub fn is_alive(id: &ProcessId) -> bool {
+    let is_here = boot_id().is_ok_and(|boot| boot == id.boot_id)
+        && pid_namespace().is_ok_and(|namespace| namespace == id.pid_namespace);
+    is_here
+        && stat(id.pid).is_ok_and(|stat| stat.start_time == id.start_time && !matches!(stat.state, b'Z' | b'X' | b'x'))
+        && is_process(id.pid)
+}
+
+/// Finds the `git push` at or above `from_pid`. Its [`Pusher::exit_proves`] is false for a dry run.
+///
+/// Hook managers put up to four processes between git and a hook, so the parent alone says nothing.
+#[must_use]
+pub fn find_pusher(from_pid: i32) -> Option<Pusher> {
+    let mut pid = from_pid;
+    for _ in 0..GENERATIONS {
+        if pid <= 0 {
+            return None;
+        }
+        let stat = stat(pid).ok()?;
+        if stat.command == b"git" {
+            let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let arguments: Vec<_> =
+                arguments.strip_suffix(b"\0").unwrap_or(&arguments).split(|byte| *byte == 0).collect();
+            let arguments: Vec<_> = arguments.into_iter().map(String::from_utf8_lossy).collect();
+            let said = read_push_arguments(arguments.iter().map(AsRef::as_ref));
+            if said.is_push {
+                return Some(Pusher { process: identify(pid).ok()?, exit_proves: !said.is_dry_run });
+            }
+        }
+        pid = stat.parent;
+    }
+    None
+}
+
+struct Stat {
+    command: Vec<u8>,
+    state: u8,
+    parent: i32,
+    start_time: u64,
+}
+
+fn stat(pid: i32) -> io::Result<Stat> {
+    let text = fs::read(format!("/proc/{pid}/stat"))?;
+    parse_stat(&text)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat is not readable")))
+}
+
+/// Reads `<pid> (<command>) <state> <parent> ... <field 22: start time>`; see proc_pid_stat(5). The command can hold spaces
+/// and parentheses of its own, so the last closing one counts.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let open = text.iter().position(|byte| *byte == b'(')?;
+    let close = text.iter().rposition(|byte| *byte == b')')?;
+    let command = text.get(open + 1..close)?.to_vec();
+    let rest = str::from_utf8(text.get(close + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        command,
+        state: *fields.first()?.as_bytes().first()?,
+        parent: fields.get(1)?.parse().ok()?,
+        start_time: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// `/proc/<number>` also exists for a thread, whose group has another number.
+fn is_process(pid: i32) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return false;
+    };
+    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    group.is_some_and(|group| group.trim().parse() == Ok(pid))
+}
+
+fn boot_id() -> io::Result<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim_end().to_owned())
+}
+
+fn pid_namespace() -> io::Result<String> {
+    fs::read_link("/proc/self/ns/pid").map(|link| link.to_string_lossy().into_owned())
+}
