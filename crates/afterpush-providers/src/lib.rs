@@ -6,6 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+mod digitalocean;
+pub mod registry;
+mod response;
+
 use std::fmt;
 
 use afterpush_core::{
@@ -47,6 +51,7 @@ pub enum Turn {
 
 /// The reply to a question.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one reply at a time, and nearly all are observations")]
 pub enum Reply {
     /// To [`Question::Observe`].
     Observation(ProviderObservation),
@@ -130,6 +135,15 @@ pub struct HttpResponse {
     pub headers: Vec<(String, String)>,
     /// The body, within the request's limit.
     pub body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// The value of the first header with this lower-case name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(it, _)| it == name)?;
+        Some(value)
+    }
 }
 
 /// Everything a provider needs to know to follow one commit.

@@ -1,0 +1,237 @@
+//! Finds the app that a push deploys to: by its id, by its name, or by the repository and branch that its components are
+//! built from. Pure.
+
+use afterpush_core::{
+    fault::{Fault, FaultKind},
+    id::RefName,
+    text::one_line,
+};
+
+use super::answer::{App, Source};
+
+/// More apps than these are not listed by name in a fault.
+const MOST_NAMES: usize = 5;
+
+/// How the app is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Told {
+    /// By its id: nothing needs to be looked for.
+    Id(String),
+    /// By its name.
+    Name(String),
+    /// By what its components are built from.
+    Source {
+        /// The repository that was pushed to, when its address can be compared with others.
+        repository: Option<Repository>,
+        /// The pushed branch; nothing for a tag.
+        branch: Option<String>,
+        /// The one component that counts.
+        component: Option<String>,
+    },
+}
+
+impl Told {
+    /// Reads the setting `app`; without it, the push itself tells.
+    pub(super) fn new(app: Option<String>, component: Option<String>, remote_url: &str, ref_name: &RefName) -> Self {
+        match app {
+            Some(app) if is_uuid(&app) => Self::Id(app.to_ascii_lowercase()),
+            Some(app) => Self::Name(app),
+            None => Self::Source {
+                repository: Repository::parse(remote_url),
+                branch: ref_name.branch().map(str::to_owned),
+                component,
+            },
+        }
+    }
+
+    /// Tells whether this is the app.
+    pub(super) fn is(&self, app: &App) -> bool {
+        match self {
+            Self::Id(id) => app.id.as_str().eq_ignore_ascii_case(id),
+            Self::Name(name) => app.spec.name == *name,
+            Self::Source { repository: Some(repository), branch: Some(branch), component } => app
+                .spec
+                .components()
+                .filter(|it| component.as_ref().is_none_or(|name| it.name == *name))
+                .any(|it| sources(it).any(|(from, of)| from == *repository && of == branch)),
+            Self::Source { .. } => false,
+        }
+    }
+
+    /// Tells whether one match settles it: names are unique in an account, sources are not.
+    pub(super) fn first_settles(&self) -> bool {
+        !matches!(self, Self::Source { .. })
+    }
+
+    /// What is wrong with the push itself, before any app was looked at.
+    pub(super) fn cannot_match(&self) -> Option<Fault> {
+        let Self::Source { repository, branch, .. } = self else {
+            return None;
+        };
+        let why = match (repository, branch) {
+            (Some(_), Some(_)) => return None,
+            (None, _) => "the remote's address does not tell the app",
+            (_, None) => "a ref that is not a branch does not tell the app",
+        };
+        Some(Fault::new(FaultKind::NotFound, format!("{why}; set provider.app to its name or id")))
+    }
+
+    /// The one app of those that match, or why there is none.
+    pub(super) fn one_of(&self, mut found: Vec<App>) -> Result<App, Fault> {
+        if found.len() > 1 {
+            let names = found.iter().take(MOST_NAMES).map(|app| {
+                let name = one_line(&app.spec.name, 40);
+                format!("{name:?} ({})", app.id.as_str())
+            });
+            let mut names = names.collect::<Vec<_>>().join(", ");
+            if found.len() > MOST_NAMES {
+                names.push_str(", ...");
+            }
+            return Err(Fault::new(
+                FaultKind::NotFound,
+                format!("{} apps fit: {names}; set provider.app to one of their ids", found.len()),
+            ));
+        }
+        found.pop().ok_or_else(|| self.none())
+    }
+
+    /// That there is no such app.
+    pub(super) fn none(&self) -> Fault {
+        let message = match self {
+            Self::Id(id) => format!("there is no app {id}, or the token may not see it"),
+            Self::Name(name) => {
+                format!("there is no app named {name:?}, or the token may not see it")
+            }
+            Self::Source { branch, .. } => format!(
+                "no app that the token sees is built from this repository's branch {:?}; set provider.app to its name or id",
+                branch.as_deref().unwrap_or_default()
+            ),
+        };
+        Fault::new(FaultKind::NotFound, message)
+    }
+}
+
+/// What a component is built from: repository and branch.
+fn sources(component: &Source) -> impl Iterator<Item = (Repository, &str)> {
+    let hosted =
+        [("github.com", &component.github), ("gitlab.com", &component.gitlab), ("bitbucket.org", &component.bitbucket)];
+    let hosted = hosted.into_iter().filter_map(|(host, source)| {
+        let source = source.as_ref()?;
+        Some((Repository::new(host, &source.repo)?, source.branch.as_str()))
+    });
+    let git =
+        component.git.as_ref().and_then(|git| Some((Repository::parse(&git.repo_clone_url)?, git.branch.as_str())));
+    hosted.chain(git)
+}
+
+/// A repository, whichever way its address is written: host and path, in lower case.
+///
+/// The big hosts do not tell letter cases apart. Two repositories elsewhere that differ in nothing else would be found
+/// both, and then the person is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Repository {
+    host: String,
+    path: String,
+}
+
+impl Repository {
+    /// Reads `https://host/owner/name.git`, `ssh://git@host:22/owner/name` and `git@host:owner/name.git`.
+    pub(super) fn parse(address: &str) -> Option<Self> {
+        let address = address.trim();
+        if address.contains("://") {
+            let url = url::Url::parse(address).ok()?;
+            if !matches!(url.scheme(), "https" | "http" | "ssh" | "git") {
+                return None;
+            }
+            return Self::new(url.host_str()?, url.path());
+        }
+        // As git does: a colon before any slash makes it a host and a path.
+        let (host, path) = address.split_once(':')?;
+        if host.contains('/') {
+            return None;
+        }
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        Self::new(host, path)
+    }
+
+    fn new(host: &str, path: &str) -> Option<Self> {
+        let path = path.trim_matches('/');
+        let path = path.strip_suffix(".git").unwrap_or(path);
+        let host = host.to_ascii_lowercase();
+        // The hosts' own names for ssh through the port of https.
+        let host = match host.as_str() {
+            "ssh.github.com" => "github.com".to_owned(),
+            "altssh.gitlab.com" => "gitlab.com".to_owned(),
+            "altssh.bitbucket.org" => "bitbucket.org".to_owned(),
+            _ => host,
+        };
+        (!host.is_empty() && !path.is_empty()).then(|| Self { host, path: path.to_ascii_lowercase() })
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, b)| match at {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn every_way_to_write_a_repository_is_the_same_repository() {
+        let expected = Repository::new("github.com", "acme/web-app");
+        assert!(expected.is_some());
+        for address in [
+            "https://github.com/acme/web-app",
+            "https://github.com/acme/web-app.git",
+            "https://GitHub.com/Acme/Web-App/",
+            "http://user@github.com:80/acme/web-app.git",
+            "ssh://git@github.com/acme/web-app.git",
+            "ssh://git@ssh.github.com:443/acme/web-app.git",
+            "git@github.com:acme/web-app.git",
+            "git@github.com:/acme/web-app",
+            "github.com:acme/web-app",
+            " git://github.com/acme/web-app.git\n",
+        ] {
+            assert_eq!(Repository::parse(address), expected, "{address}");
+        }
+        for address in
+            ["https://github.com/acme/web-app2", "https://gitlab.com/acme/web-app", "git@github.com.evil:acme/web-app"]
+        {
+            assert_ne!(Repository::parse(address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn local_paths_are_no_repository_that_a_platform_could_know() {
+        for address in [
+            "",
+            "/srv/git/web.git",
+            "../web",
+            "./a:b",
+            "file:///srv/git/web.git",
+            "https://",
+            "git@github.com:",
+            "ext::sh -c true",
+        ] {
+            let repository = Repository::parse(address);
+            assert!(repository.as_ref().is_none_or(|it| it.host == "ext"), "{address:?} {repository:?}");
+        }
+    }
+
+    #[test]
+    fn only_whole_uuids_are_ids() {
+        let tell = |app: &str| Told::new(Some(app.to_owned()), None, "", &RefName::parse("refs/heads/main").unwrap());
+        let uuid = "4F6C71E2-1e90-4762-9fee-6cc4a0a9f2cf";
+        assert_eq!(tell(uuid), Told::Id(uuid.to_ascii_lowercase()));
+        for name in ["web-app", &uuid[..35], "4f6c71e2x1e90-4762-9fee-6cc4a0a9f2cf"] {
+            assert_eq!(tell(name), Told::Name(name.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Which providers there are, and where each finds its credentials. Pure: it names files and variables, and reads none.
+
+use crate::{Provider, Secret, Setup, SetupError, digitalocean};
+
+/// One kind of provider.
+struct Entry {
+    kind: &'static str,
+    api_url: &'static str,
+    build: fn(Setup) -> Result<Box<dyn Provider>, SetupError>,
+    credential_names: &'static [&'static str],
+    login_files: &'static [&'static str],
+    token_from_login_file: fn(&str) -> Option<Secret>,
+}
+
+const ENTRIES: [Entry; 1] = [Entry {
+    kind: "digitalocean",
+    api_url: digitalocean::API,
+    build: |setup| Ok(Box::new(digitalocean::DigitalOcean::new(setup)?)),
+    credential_names: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"],
+    login_files: &["doctl/config.yaml"],
+    token_from_login_file: digitalocean::login::token,
+}];
+
+fn entry(kind: &str) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.kind == kind)
+}
+
+/// Makes the provider of a kind.
+///
+/// # Errors
+/// [`SetupError::UnknownKind`], or [`SetupError::Key`] for the first setting that is wrong.
+pub fn build(kind: &str, setup: Setup) -> Result<Box<dyn Provider>, SetupError> {
+    match entry(kind) {
+        Some(entry) => (entry.build)(setup),
+        None => Err(SetupError::UnknownKind(kind.to_owned())),
+    }
+}
+
+/// The vendor's own API address, which counts unless the user's configuration names another. Empty for an unknown kind.
+#[must_use]
+pub fn api_url(kind: &str) -> &'static str {
+    entry(kind).map_or("", |entry| entry.api_url)
+}
+
+/// The names under which the provider's token may be found, in the environment and in the user's credentials file; the
+/// first that has a value counts. Empty for an unknown kind.
+#[must_use]
+pub fn credential_names(kind: &str) -> &'static [&'static str] {
+    entry(kind).map_or(&[], |entry| entry.credential_names)
+}
+
+/// Where the vendor's own command line keeps its login: paths below the user's configuration directory, in the order of
+/// looking. Empty for an unknown kind.
+#[must_use]
+pub fn login_files(kind: &str) -> &'static [&'static str] {
+    entry(kind).map_or(&[], |entry| entry.login_files)
+}
+
+/// The token of the login in use, from the text of one of the [`login_files`].
+#[must_use]
+pub fn token_from_login_file(kind: &str, text: &str) -> Option<Secret> {
+    (entry(kind)?.token_from_login_file)(text).filter(|token| !token.expose().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use afterpush_core::{
+        config::PROVIDER_KINDS,
+        id::{CommitId, RefName},
+    };
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_the_configuration_is_built_and_has_its_source_and_its_page() {
+        assert_eq!(ENTRIES.map(|entry| entry.kind), PROVIDER_KINDS);
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for kind in PROVIDER_KINDS {
+            assert!(!credential_names(kind).is_empty(), "{kind}");
+            assert!(api_url(kind).starts_with("https://"), "{kind}");
+            for path in [here.join(format!("src/{kind}.rs")), here.join(format!("../../docs/providers/{kind}.md"))] {
+                assert!(path.is_file(), "{} is missing", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_told_and_has_nothing() {
+        let setup = Setup {
+            settings: toml::Table::new(),
+            api_url: None,
+            commit: CommitId::parse(&"a".repeat(40)).unwrap(),
+            ref_name: RefName::parse("refs/heads/main").unwrap(),
+            remote_url: "https://host/repo".to_owned(),
+            token: Secret::new("token"),
+        };
+        let error = build("nowhere", setup).err().unwrap();
+        assert_eq!(error, SetupError::UnknownKind("nowhere".to_owned()));
+        assert!(credential_names("nowhere").is_empty());
+        assert!(login_files("nowhere").is_empty());
+        assert!(api_url("nowhere").is_empty());
+        assert!(token_from_login_file("nowhere", "access-token: token").is_none());
+    }
+}
