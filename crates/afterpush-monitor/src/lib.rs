@@ -1,1 +1,20 @@
-//! stub
+//! The background monitor: follows one push from its request to its result.
+//!
+//! It is one loop ([`driver::drive`]) that turns every timer, answer and signal into an event for the pure machine of
+//! `afterpush-core`, and carries out what that decides. Everything here acts; nothing here decides.
+
+pub mod clock;
+pub mod credentials;
+pub mod detach;
+pub mod doctor;
+pub mod driver;
+pub mod pusher;
+pub mod recorder;
+pub mod row;
+pub mod run;
+pub mod secrets;
+pub mod sources;
+pub mod successor;
+pub mod sys;
+pub mod transport;
+pub mod world;

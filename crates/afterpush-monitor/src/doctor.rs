@@ -1,0 +1,108 @@
+//! What only the monitor can check for `afterpush doctor`: credentials, and whether the provider answers. Prints one JSON
+//! document, in which no credential ever stands.
+
+use afterpush_core::{
+    config::{Source, combine},
+    id::{CommitId, RefName},
+    redact,
+};
+use afterpush_providers::{Question, Reply, Setup};
+use afterpush_store::{Environment, Repository, StateRoot, read_bounded, user_config_path};
+use serde_json::{Value, json};
+
+use crate::{
+    credentials,
+    recorder::describe,
+    run::{CONFIG_BYTES, CONFIG_FILE, read_user_config},
+    secrets::PushEnvironment,
+    sources::{ProviderSource, api_url},
+};
+
+/// Checks the targets of the repository in the current directory.
+pub async fn examine(push: &PushEnvironment) -> Value {
+    let mut checks = Vec::new();
+    if let Err(problem) = examine_into(push, &mut checks).await {
+        checks.push(check("configuration", false, &problem, "see docs/configuration.md"));
+    }
+    json!({ "checks": checks })
+}
+
+fn check(name: &str, ok: bool, message: &str, hint: &str) -> Value {
+    let hint = (!ok && !hint.is_empty()).then_some(hint);
+    json!({"name": name, "ok": ok, "message": message, "hint": hint})
+}
+
+async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result<(), String> {
+    let environment = Environment::read();
+    let directory = std::env::current_dir().map_err(|error| error.to_string())?;
+    let repository = Repository::locate(&directory, &environment).map_err(|error| describe(&error))?;
+    let text = match repository.config_path() {
+        Some(path) => read_bounded(&path, CONFIG_BYTES as u64).map_err(|error| describe(&error))?,
+        None => None,
+    };
+    let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let trusted = text.as_deref().is_some_and(|content| {
+        let mut places = StateRoot::candidates(&environment, None).into_iter();
+        places.any(|place| place.trust().is_trusted(&repository, content).unwrap_or(false))
+    });
+    let user_path = user_config_path(&environment);
+    let user = match &user_path {
+        Some(path) => read_user_config(path).map_err(|error| describe(&error))?,
+        None => None,
+    };
+    let user_name = user_path.map(|path| path.display().to_string()).unwrap_or_default();
+    let config = combine(
+        text.as_deref().map(|text| Source { name: CONFIG_FILE, text }),
+        trusted,
+        user.as_deref().map(|text| Source { name: &user_name, text }),
+    )
+    .map_err(|error| error.to_string())?;
+    for sentence in &config.left_out {
+        checks.push(check("trust", true, sentence, ""));
+    }
+    let git = afterpush_git::Git::open(&repository.git_dir).ok();
+    let remote_url = git.as_ref().and_then(|git| {
+        let remotes = git.remotes().ok()?;
+        let remote = remotes.iter().find(|(name, _)| name == "origin").or_else(|| remotes.first())?;
+        Some(redact::remote_url(&remote.1))
+    });
+    for target in &config.targets {
+        let Some(provider) = &target.provider else { continue };
+        let name = format!("{} credentials", provider.kind);
+        let found = match credentials::find(&provider.kind, push, &environment) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                checks.push(check(&name, false, "none found", &credentials::advice(&provider.kind)));
+                continue;
+            }
+            Err(error) => {
+                checks.push(check(&name, false, &describe(&error), ""));
+                continue;
+            }
+        };
+        checks.push(check(&name, true, &format!("found in {}", found.place), ""));
+        // The commit and the branch do not matter for this question.
+        let (Ok(commit), Ok(ref_name)) = (CommitId::parse(&"1".repeat(40)), RefName::parse("refs/heads/main")) else {
+            continue;
+        };
+        let setup = Setup {
+            settings: provider.settings.clone(),
+            api_url: api_url(&config, &provider.kind),
+            commit,
+            ref_name,
+            remote_url: remote_url.clone().unwrap_or_default(),
+            token: found.token,
+        };
+        let name = format!("{} answers", provider.kind);
+        let answer = match ProviderSource::new(&target.name, &provider.kind, setup) {
+            Err(error) => Err(describe(&error)),
+            Ok(source) => source.ask(Question::Credentials).await.map_err(|fault| format!("{}: {fault}", fault.kind)),
+        };
+        checks.push(match answer {
+            Ok(Reply::Credentials(text)) => check(&name, true, &text, ""),
+            Ok(_) => check(&name, true, "yes", ""),
+            Err(problem) => check(&name, false, &problem, "check the token and its scopes at the provider"),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! One run from the lock to the result.
+
+use std::path::Path;
+
+use afterpush_core::{
+    config::{Config, ConfigError, Source, combine},
+    file::{MonitorPid, Request},
+    machine::{EventKind, Plan, State},
+    policy::Policy,
+};
+use afterpush_git::Git;
+use afterpush_store::{
+    Environment, Repository, RepositoryStore, RunDirectory, StateRoot, StoreError, process, user_config_path,
+};
+use jiff::Timestamp;
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    driver::{Pending, drive},
+    recorder::{Recorder, describe},
+    secrets::PushEnvironment,
+    sources::{Kit, Sources, SourcesError},
+    world::{World, watch_pusher},
+};
+
+/// The configuration's name in a repository.
+pub const CONFIG_FILE: &str = ".afterpush.toml";
+/// No configuration is larger.
+pub const CONFIG_BYTES: usize = 256 * 1024;
+
+/// Tells why a run could not be followed at all.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// This process could not be identified.
+    #[error("could not read this process's own identity")]
+    Identity(#[source] std::io::Error),
+    /// The directory is not one of a run.
+    #[error("{0} is not the directory of a run: it holds no request.json")]
+    NotARun(std::path::PathBuf),
+}
+
+/// Tells why the configuration of a push cannot be used.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// It is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It cannot be read from the commit.
+    #[error("could not read {CONFIG_FILE} of the pushed commit")]
+    Commit(#[source] afterpush_git::GitError),
+    /// The user's file cannot be read.
+    #[error("could not read {path}")]
+    User {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Something in it cannot be set up.
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
+}
+
+/// Follows the run in `directory` to its end, and the next push of the same commit to the same ref, if the hook leaves one
+/// meanwhile. Leaves silently when another monitor has the run, or when it is finished.
+///
+/// # Errors
+/// [`RunError`] when the run's files cannot be used at all.
+pub async fn follow(directory: &Path, nonce: &str, push: &PushEnvironment) -> Result<(), RunError> {
+    let directory = RunDirectory::at(directory);
+    loop {
+        let Some(lock) = directory.try_lock()? else { return Ok(()) };
+        let writer = lock.into_writer();
+        let again = writer.adopt_again()?;
+        if !again && directory.result()?.is_some() {
+            return Ok(());
+        }
+        let request = directory.request()?.ok_or_else(|| RunError::NotARun(directory.path().to_owned()))?;
+        let monitor = MonitorPid {
+            process: process::current().map_err(RunError::Identity)?,
+            nonce: nonce.to_owned(),
+            host: host_name(),
+            started_at: Timestamp::now(),
+        };
+        let recorder = Recorder::begin(writer, request, monitor);
+        follow_once(recorder, push).await;
+        // A push that came after the last look is not lost: its own monitor found the lock taken and left.
+        if directory.again()?.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn follow_once(mut recorder: Recorder, push: &PushEnvironment) {
+    let request = recorder.request().clone();
+    recorder.clear_stop();
+    recorder.log(&format!("watching {} on {} of {}", request.commit, request.ref_name, request.remote));
+    let store = RepositoryStore::of_run(recorder.directory());
+    let git = Git::open(Path::new(&request.repository.git_dir));
+    if let Err(error) = &git {
+        recorder.log(&describe(error));
+    }
+    let git = git.ok();
+    let environment = Environment::read();
+    let prepared = prepare(&request, git.as_ref(), &environment, push);
+    let mut pending: Vec<Pending> = signals();
+    pending.extend(request.pusher.clone().map(watch_pusher));
+    let (sources, plan, policy) = match prepared {
+        Ok(prepared) => {
+            recorder.configure(prepared.config.policy.clone(), prepared.config.left_out.clone());
+            (prepared.sources, prepared.plan, prepared.config.policy)
+        }
+        Err(error) => {
+            // The machine ends the run, so that this ending is recorded like any other.
+            let reason = describe(&error);
+            let (sources, plan, policy) = nothing_to_ask();
+            pending.push(Box::pin(async move { EventKind::Broken { reason } }));
+            (sources, plan, policy)
+        }
+    };
+    let state = State::new(plan, &policy);
+    let mut world = World::new(recorder, store, sources, git);
+    let state = drive(state, &policy, &mut world, pending).await;
+    let World { recorder, store, clock, .. } = world;
+    // What was under way has been dropped with the loop, so nobody else holds the recorder.
+    if let Some(recorder) = std::rc::Rc::into_inner(recorder) {
+        let mut recorder = recorder.into_inner();
+        recorder.finish(&state, clock.elapsed(), &store).await;
+        recorder.release();
+    }
+}
+
+struct Prepared {
+    config: Config,
+    sources: Sources,
+    plan: Plan,
+}
+
+fn prepare(
+    request: &Request,
+    git: Option<&Git>,
+    environment: &Environment,
+    push: &PushEnvironment,
+) -> Result<Prepared, ReadError> {
+    let config = read_config(request, git, environment)?;
+    let (sources, targets) = Sources::set_up(&Kit { config: &config, request, push, environment })?;
+    let plan = Plan { targets, has_pusher: request.pusher.is_some() };
+    Ok(Prepared { config, sources, plan })
+}
+
+/// The configuration of the pushed commit, combined with the user's.
+fn read_config(request: &Request, git: Option<&Git>, environment: &Environment) -> Result<Config, ReadError> {
+    let in_commit = match git {
+        Some(git) => {
+            let commit = git.peel(&request.commit).unwrap_or_else(|| request.commit.clone());
+            git.file_at(&commit, CONFIG_FILE, CONFIG_BYTES).map_err(ReadError::Commit)?
+        }
+        None => None,
+    };
+    let in_commit = in_commit.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let trusted = in_commit.as_deref().is_some_and(|content| {
+        let repository = Repository::from_facts(&request.repository);
+        // Only the user's own place counts; a state directory inside the repository could have come with it.
+        let mut places = StateRoot::candidates(environment, None).into_iter();
+        places.any(|place| place.trust().is_trusted(&repository, content).unwrap_or(false))
+    });
+    let name = format!("{CONFIG_FILE} of {}", request.commit.short());
+    let user_path = user_config_path(environment);
+    let user = match &user_path {
+        Some(path) => read_user_config(path)?,
+        None => None,
+    };
+    let user_name = user_path.map(|path| path.display().to_string()).unwrap_or_default();
+    let repository = in_commit.as_deref().map(|text| Source { name: &name, text });
+    let user = user.as_deref().map(|text| Source { name: &user_name, text });
+    Ok(combine(repository, trusted, user)?)
+}
+
+/// The user's configuration file; `None` when there is none.
+///
+/// # Errors
+/// [`ReadError::User`].
+pub fn read_user_config(path: &Path) -> Result<Option<String>, ReadError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ReadError::User { path: path.to_owned(), source }),
+    }
+}
+
+fn nothing_to_ask() -> (Sources, Plan, Policy) {
+    let unavailable = || afterpush_core::machine::StagePlan::Unavailable("the configuration cannot be used".to_owned());
+    let target = afterpush_core::machine::TargetPlan {
+        name: "configuration".to_owned(),
+        provider: unavailable(),
+        database: unavailable(),
+        health: unavailable(),
+        health_needs_site: false,
+        health_names_commit: false,
+        health_passes: 1,
+        health_failures: 1,
+        accept_unversioned_health: false,
+    };
+    (Sources::none(), Plan { targets: vec![target], has_pusher: true }, Policy::default())
+}
+
+/// Each signal that asks a process to end becomes an event: the run ends with a written result.
+fn signals() -> Vec<Pending> {
+    let kinds = [
+        (SignalKind::terminate(), "SIGTERM"),
+        (SignalKind::interrupt(), "SIGINT"),
+        (SignalKind::hangup(), "SIGHUP"),
+        (SignalKind::quit(), "SIGQUIT"),
+    ];
+    let mut pending: Vec<Pending> = Vec::new();
+    for (kind, name) in kinds {
+        if let Ok(mut stream) = signal(kind) {
+            pending.push(Box::pin(async move {
+                stream.recv().await;
+                EventKind::Stop { reason: format!("stopped by {name}") }
+            }));
+        }
+    }
+    pending
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,239 @@
+//! From configuration and credentials to what can be asked: the plan for the machine, and the things that answer it.
+
+use std::{cell::RefCell, rc::Rc};
+
+use afterpush_core::{
+    config::{Config, HealthAddress, Target},
+    fault::Fault,
+    file::Request,
+    machine::{Answer, StagePlan, TargetPlan},
+    run::StageKind,
+};
+use afterpush_probes::{DatabaseProbe, HealthProbe};
+use afterpush_providers::{Provider, Question, Reply, Setup, registry};
+use afterpush_store::Environment;
+use thiserror::Error;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::{
+    credentials::{self, CredentialsError},
+    secrets::PushEnvironment,
+    transport::{Transport, is_loopback},
+};
+
+/// Tells why a run cannot begin.
+#[derive(Debug, Error)]
+pub enum SourcesError {
+    /// The provider's table is wrong.
+    #[error("target {target:?}: {source}")]
+    Provider {
+        /// The target.
+        target: String,
+        /// What is wrong.
+        source: afterpush_providers::SetupError,
+    },
+    /// The provider's address cannot be used.
+    #[error("target {target:?}: {fault}")]
+    Address {
+        /// The target.
+        target: String,
+        /// What is wrong.
+        fault: Fault,
+    },
+}
+
+/// What the targets of a run are asked through.
+pub struct Sources(Vec<TargetSources>);
+
+struct TargetSources {
+    provider: Option<Rc<ProviderSource>>,
+    database: Option<Rc<DatabaseProbe>>,
+    health: Option<Rc<HealthProbe>>,
+}
+
+/// A provider with the transport that carries its requests.
+pub struct ProviderSource {
+    transport: Transport,
+    provider: Mutex<Box<dyn Provider>>,
+}
+
+impl ProviderSource {
+    /// Sets a provider up for the given target facts.
+    ///
+    /// # Errors
+    /// [`SourcesError`] when the configuration names something that cannot be.
+    pub fn new(target: &str, kind: &str, setup: Setup) -> Result<Self, SourcesError> {
+        let api = setup.api_url.clone().unwrap_or_else(|| registry::api_url(kind).to_owned());
+        let provider = registry::build(kind, setup)
+            .map_err(|source| SourcesError::Provider { target: target.to_owned(), source })?;
+        let transport =
+            Transport::new(&api).map_err(|fault| SourcesError::Address { target: target.to_owned(), fault })?;
+        Ok(Self { transport, provider: Mutex::new(provider) })
+    }
+
+    /// Asks the provider.
+    ///
+    /// # Errors
+    /// The provider's or the transport's fault.
+    pub async fn ask(&self, question: Question) -> Result<Reply, Fault> {
+        let mut provider = self.provider.lock().await;
+        self.transport.converse(&mut **provider, question).await
+    }
+}
+
+/// What is at hand to set the sources up.
+pub struct Kit<'a> {
+    /// The combined configuration.
+    pub config: &'a Config,
+    /// The pushed ref update.
+    pub request: &'a Request,
+    /// The environment of the push.
+    pub push: &'a PushEnvironment,
+    /// The environment that tells where the user's files are.
+    pub environment: &'a Environment,
+}
+
+impl Sources {
+    /// Nothing that could be asked.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Sets up everything that the targets of the pushed ref can be asked through.
+    ///
+    /// # Errors
+    /// [`SourcesError`] when the configuration names something that cannot be.
+    pub fn set_up(kit: &Kit<'_>) -> Result<(Self, Vec<TargetPlan>), SourcesError> {
+        let mut sources = Vec::new();
+        let mut plans = Vec::new();
+        for target in kit.config.targets_of(&kit.request.ref_name) {
+            let (source, plan) = set_up_target(kit, target)?;
+            sources.push(source);
+            plans.push(plan);
+        }
+        Ok((Self(sources), plans))
+    }
+
+    /// Asks a stage of a target; `None` when it has nothing to be asked through.
+    #[must_use]
+    pub fn ask(
+        &self,
+        target: usize,
+        stage: StageKind,
+        site_url: Option<String>,
+    ) -> Option<impl Future<Output = Result<Answer, Fault>> + use<>> {
+        let sources = self.0.get(target)?;
+        let (provider, database, health) = match stage {
+            StageKind::Provider => (Some(sources.provider.clone()?), None, None),
+            StageKind::Database => (None, Some(sources.database.clone()?), None),
+            StageKind::Health => (None, None, Some(sources.health.clone()?)),
+        };
+        Some(async move {
+            if let Some(provider) = provider {
+                return match provider.ask(Question::Observe).await? {
+                    Reply::Observation(observation) => Ok(Answer::Provider(observation)),
+                    Reply::Log(_) | Reply::Credentials(_) => Err(mixed_up()),
+                };
+            }
+            if let Some(database) = database {
+                return database.ask().await.map(Answer::Database);
+            }
+            let health = health.ok_or_else(mixed_up)?;
+            health.ask(site_url.as_deref()).await.map(Answer::Health)
+        })
+    }
+
+    /// Asks the provider for the log of the failed deployment.
+    #[must_use]
+    pub fn failure_log(&self, target: usize) -> Option<impl Future<Output = Result<String, Fault>> + use<>> {
+        let provider = self.0.get(target)?.provider.clone()?;
+        Some(async move {
+            match provider.ask(Question::FailureLog).await? {
+                Reply::Log(log) => Ok(log),
+                Reply::Observation(_) | Reply::Credentials(_) => Err(mixed_up()),
+            }
+        })
+    }
+}
+
+fn mixed_up() -> Fault {
+    Fault::new(afterpush_core::fault::FaultKind::Malformed, "the provider replied to another question")
+}
+
+fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, TargetPlan), SourcesError> {
+    let unavailable = |why: &str| StagePlan::Unavailable(why.to_owned());
+    let (provider, provider_plan) = match &target.provider {
+        None => (None, unavailable("not configured")),
+        Some(provider) => match credentials::find(&provider.kind, kit.push, kit.environment) {
+            Err(error) => (None, StagePlan::Unavailable(describe(&error))),
+            Ok(None) => (None, StagePlan::Unavailable(credentials::advice(&provider.kind))),
+            Ok(Some(found)) => {
+                let setup = Setup {
+                    settings: provider.settings.clone(),
+                    api_url: api_url(kit.config, &provider.kind),
+                    commit: kit.request.commit.clone(),
+                    ref_name: kit.request.ref_name.clone(),
+                    remote_url: kit.request.remote_url.clone(),
+                    token: found.token,
+                };
+                let source = ProviderSource::new(&target.name, &provider.kind, setup)?;
+                (Some(Rc::new(source)), StagePlan::Ask)
+            }
+        },
+    };
+    let (database, database_plan) = match &target.database {
+        None => (None, unavailable("not configured")),
+        Some(database) => match credentials::find_variable(&database.url_env, kit.push, kit.environment) {
+            Err(error) => (None, StagePlan::Unavailable(describe(&error))),
+            Ok(None) => (None, StagePlan::Unavailable(format!("no address: set {} for the push", database.url_env))),
+            Ok(Some(url)) => {
+                let probe = DatabaseProbe::new(database.clone(), url.expose().to_owned(), kit.request.commit.clone());
+                (Some(Rc::new(probe)), StagePlan::Ask)
+            }
+        },
+    };
+    let loopback_provider = target.provider.as_ref().is_some_and(|provider| {
+        api_url(kit.config, &provider.kind).and_then(|url| Url::parse(&url).ok()).is_some_and(|url| is_loopback(&url))
+    });
+    let needs_site = target.health.as_ref().is_some_and(|health| matches!(health.address, HealthAddress::Path(_)));
+    let (health, health_plan) = match &target.health {
+        None => (None, unavailable("not configured")),
+        Some(_) if needs_site && provider.is_none() => {
+            (None, unavailable("its path is on the deployment's address, which no provider tells"))
+        }
+        Some(health) => {
+            let probe = HealthProbe::new(health.clone(), kit.request.commit.clone(), loopback_provider);
+            (Some(Rc::new(probe)), StagePlan::Ask)
+        }
+    };
+    let plan = TargetPlan {
+        name: target.name.clone(),
+        provider: provider_plan,
+        database: database_plan,
+        health: health_plan,
+        health_needs_site: needs_site,
+        health_names_commit: target.health.as_ref().is_some_and(|health| health.commit.is_some()),
+        health_passes: target.health.as_ref().map_or(1, |health| health.passes),
+        health_failures: target.health.as_ref().map_or(1, |health| health.failures),
+        accept_unversioned_health: target.accept_unversioned_health,
+    };
+    Ok((TargetSources { provider, database, health }, plan))
+}
+
+/// The API's address from the user's configuration.
+#[must_use]
+pub fn api_url(config: &Config, kind: &str) -> Option<String> {
+    config.providers.get(kind).and_then(|settings| settings.api_url.clone())
+}
+
+fn describe(error: &CredentialsError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// Shared by what is under way and the loop; never borrowed across an await.
+pub type Shared<T> = Rc<RefCell<T>>;

@@ -1,0 +1,50 @@
+//! The later push of the same ref: whether one has landed, and how its run ends.
+
+use afterpush_core::{
+    file::Request,
+    id::CommitId,
+    machine::Newer,
+    run::{OutcomeWord, Relation},
+};
+use afterpush_git::Git;
+use afterpush_store::RepositoryStore;
+
+/// Watches the newest landed push of the run's ref.
+#[derive(Debug, Default)]
+pub struct Successor {
+    told: Option<Newer>,
+    relation: Option<(CommitId, Relation)>,
+}
+
+impl Successor {
+    /// What is new about a later push since the last call.
+    pub fn news(&mut self, store: &RepositoryStore, request: &Request, git: Option<&Git>) -> Option<Newer> {
+        let head = store.head(&request.remote, &request.ref_name).ok()??;
+        if head.commit == request.commit || head.pushed_at <= request.pushed_at {
+            return None;
+        }
+        let relation = match &self.relation {
+            Some((commit, relation)) if *commit == head.commit => *relation,
+            _ => {
+                let relation = git.map_or(Relation::Other, |git| git.relation(head.commit.as_str(), &request.commit));
+                self.relation = Some((head.commit.clone(), relation));
+                relation
+            }
+        };
+        let newer = Newer {
+            commit: head.commit.to_string(),
+            contains: relation != Relation::Other,
+            outcome: self.outcome_of(store, request, &head.commit),
+        };
+        if self.told.as_ref() == Some(&newer) {
+            return None;
+        }
+        self.told = Some(newer.clone());
+        Some(newer)
+    }
+
+    fn outcome_of(&self, store: &RepositoryStore, request: &Request, commit: &CommitId) -> Option<OutcomeWord> {
+        let run = store.run(commit, &request.remote, &request.ref_name);
+        run.result().ok().flatten().and_then(|result| result.outcome.outcome)
+    }
+}

@@ -1,0 +1,305 @@
+//! The sockets of the providers: sends what a provider asks for and hands the response back, within limits of time and size.
+//!
+//! Invariants: a credential goes to the provider's own API and nowhere else, over https or to loopback; no redirect is
+//! followed; no error text holds a URL's query or a credential.
+
+use std::time::Duration;
+
+use afterpush_core::{
+    fault::{Fault, FaultKind},
+    text::clean_line,
+};
+use afterpush_providers::{BodyLimit, Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Turn};
+use reqwest::{Client, header, redirect};
+use tokio::time::timeout;
+use url::{Host, Url};
+
+const CONNECT: Duration = Duration::from_secs(5);
+const READ: Duration = Duration::from_secs(10);
+const TOTAL: Duration = Duration::from_secs(20);
+/// A question may take several requests (pages, the archived parts of a log).
+const QUESTION: Duration = Duration::from_secs(60);
+const MAX_REQUESTS: usize = 40;
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// Sends requests for one provider.
+#[derive(Debug)]
+pub struct Transport {
+    client: Client,
+    api: Url,
+}
+
+impl Transport {
+    /// A transport that sends credentials to the origin of `api` only.
+    ///
+    /// # Errors
+    /// When `api` is neither https nor http on loopback, or the system's certificates cannot be loaded.
+    pub fn new(api: &str) -> Result<Self, Fault> {
+        let malformed = |text: String| Fault::new(FaultKind::Malformed, text);
+        let api =
+            Url::parse(api).map_err(|error| malformed(format!("the provider's address is not a URL: {error}")))?;
+        if !is_safe(&api, true) {
+            return Err(malformed("the provider's address must be https, or http on loopback".to_owned()));
+        }
+        let client = client().map_err(|error| Fault::new(FaultKind::Transient, describe(error)))?;
+        Ok(Self { client, api })
+    }
+
+    /// Asks a provider a question, to the reply or a fault.
+    ///
+    /// # Errors
+    /// The provider's own fault, or the transport's: no answer, a time limit, a body over its limit.
+    pub async fn converse(&self, provider: &mut dyn Provider, question: Question) -> Result<Reply, Fault> {
+        let conversation = async {
+            let mut turn = provider.start(question);
+            for _ in 0..MAX_REQUESTS {
+                match turn {
+                    Turn::Reply(reply) => return Ok(reply),
+                    Turn::Fault(fault) => return Err(fault),
+                    Turn::Ask(request) => turn = provider.next(&self.send(request).await?),
+                }
+            }
+            Err(Fault::new(FaultKind::Malformed, format!("no end of pages after {MAX_REQUESTS} requests")))
+        };
+        timeout(QUESTION, conversation).await.unwrap_or_else(|_| {
+            let text = format!("no whole answer from {} within {} s", self.host(), QUESTION.as_secs());
+            Err(Fault::new(FaultKind::Transient, text))
+        })
+    }
+
+    fn host(&self) -> &str {
+        self.api.host_str().unwrap_or("the provider")
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Fault> {
+        let url = self.admit(&request)?;
+        let host = url.host_str().unwrap_or("the provider").to_owned();
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        };
+        let mut builder = self.client.request(method, url).timeout(TOTAL);
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        if let Some(Credential::Bearer(token)) = &request.credential {
+            let mut value = header::HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
+                Fault::new(FaultKind::Unauthorized, "the token holds a character that no token can hold; set it anew")
+            })?;
+            value.set_sensitive(true);
+            builder = builder.header(header::AUTHORIZATION, value);
+        }
+        if let Some(body) = request.body {
+            builder = builder.header(header::CONTENT_TYPE, "application/json").body(body);
+        }
+        let trouble = |error| Fault::new(FaultKind::Transient, format!("{host}: {}", describe(error)));
+        let mut response = builder.send().await.map_err(trouble)?;
+        let headers = read_headers(&response, &host)?;
+        let mut body: Vec<u8> = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(trouble)? {
+            body.extend_from_slice(&chunk);
+            match request.limit {
+                BodyLimit::AtMost(most) if body.len() > most => {
+                    let text = format!("{host}: the answer is larger than {most} bytes");
+                    return Err(Fault::new(FaultKind::Malformed, text));
+                }
+                // Cut only now and then, so that a long log is not moved for each chunk.
+                BodyLimit::KeepLast(last) if body.len() > 2 * last + 64 * 1024 => {
+                    body.drain(..body.len() - last);
+                }
+                _ => {}
+            }
+        }
+        if let BodyLimit::KeepLast(last) = request.limit
+            && body.len() > last
+        {
+            body.drain(..body.len() - last);
+        }
+        Ok(HttpResponse { status: response.status().as_u16(), headers, body })
+    }
+
+    /// Refuses what would carry a credential to a stranger, or anything over an open line.
+    fn admit(&self, request: &HttpRequest) -> Result<Url, Fault> {
+        let refuse = |text: &str| Err(Fault::new(FaultKind::Malformed, text));
+        let Ok(url) = Url::parse(&request.url) else { return refuse("an address in the answer is not a URL") };
+        // A provider on loopback is the user's own (only their file may say so): its logs may be there as well.
+        let loopback_is_ours = is_loopback(&self.api);
+        if !is_safe(&url, loopback_is_ours) {
+            return refuse("an address in the answer is neither https nor on this machine's own provider");
+        }
+        if request.credential.is_some() && url.origin() != self.api.origin() {
+            return refuse("refused to send the credential to another host than the provider's API");
+        }
+        Ok(url)
+    }
+}
+
+/// The client that all requests to providers share: no redirects, no referrer, no compressed bodies.
+fn client() -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .user_agent(concat!("afterpush/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .read_timeout(READ)
+        .pool_idle_timeout(Duration::from_secs(10))
+        .pool_max_idle_per_host(1)
+        .build()
+}
+
+fn is_safe(url: &Url, loopback_is_ours: bool) -> bool {
+    let no_user = url.username().is_empty() && url.password().is_none();
+    no_user && (url.scheme() == "https" || (url.scheme() == "http" && loopback_is_ours && is_loopback(url)))
+}
+
+/// Tells whether the host is this machine itself.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn read_headers(response: &reqwest::Response, host: &str) -> Result<Vec<(String, String)>, Fault> {
+    let mut bytes = 0;
+    let mut headers = Vec::new();
+    for (name, value) in response.headers() {
+        bytes += name.as_str().len() + value.len();
+        if bytes > MAX_HEADER_BYTES {
+            let text = format!("{host}: the answer's headers are larger than {MAX_HEADER_BYTES} bytes");
+            return Err(Fault::new(FaultKind::Malformed, text));
+        }
+        if let Ok(value) = value.to_str() {
+            headers.push((name.as_str().to_owned(), value.to_owned()));
+        }
+    }
+    Ok(headers)
+}
+
+/// What went wrong, in a few words, without the URL: its query could hold a secret.
+fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let limit = error.is_timeout();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let text = if limit { "no answer within the time limit".to_owned() } else { cause.to_string() };
+    clean_line(&text, 200)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::VecDeque;
+
+    use afterpush_providers::Secret;
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+    use super::*;
+
+    /// Asks for the given requests one after another; its reply is the last body.
+    struct Script(VecDeque<HttpRequest>);
+
+    impl Provider for Script {
+        fn start(&mut self, _: Question) -> Turn {
+            Turn::Ask(self.0.pop_front().unwrap())
+        }
+        fn next(&mut self, response: &HttpResponse) -> Turn {
+            match self.0.pop_front() {
+                Some(request) => Turn::Ask(request),
+                None => {
+                    Turn::Reply(Reply::Log(format!("{} {}", response.status, String::from_utf8_lossy(&response.body))))
+                }
+            }
+        }
+    }
+
+    fn get(url: String) -> HttpRequest {
+        HttpRequest {
+            method: Method::Get,
+            url,
+            headers: Vec::new(),
+            credential: Some(Credential::Bearer(Secret::new("canary-token"))),
+            body: None,
+            limit: BodyLimit::AtMost(1000),
+        }
+    }
+
+    async fn ask(api: &str, requests: Vec<HttpRequest>) -> Result<Reply, Fault> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Transport::new(api).unwrap().converse(&mut Script(requests.into()), Question::Observe).await
+    }
+
+    async fn server(answer: ResponseTemplate) -> MockServer {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        server
+    }
+
+    #[tokio::test]
+    async fn a_credential_goes_to_the_api_and_a_redirect_is_not_followed() {
+        let other = server(ResponseTemplate::new(200)).await;
+        let moved = ResponseTemplate::new(302).insert_header("location", other.uri());
+        let api = server(moved).await;
+        let reply = ask(&api.uri(), vec![get(format!("{}/v2/apps", api.uri()))]).await.unwrap();
+        assert_eq!(reply, Reply::Log("302 ".to_owned()));
+        let received = api.received_requests().await.unwrap();
+        assert_eq!(received[0].headers["authorization"], "Bearer canary-token");
+        assert!(other.received_requests().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_credential_is_never_sent_to_another_host() {
+        let api = server(ResponseTemplate::new(200)).await;
+        let other = server(ResponseTemplate::new(200)).await;
+        let fault = ask(&api.uri(), vec![get(other.uri())]).await.unwrap_err();
+        assert!(fault.message.contains("another host"), "{fault}");
+        assert!(other.received_requests().await.unwrap().is_empty());
+        // A log on this machine without the credential is fetched, because the provider is on this machine too.
+        let log = HttpRequest { credential: None, ..get(other.uri()) };
+        ask(&api.uri(), vec![log.clone()]).await.unwrap();
+        assert!(!other.received_requests().await.unwrap()[0].headers.contains_key("authorization"));
+        let fault = ask("https://api.example.invalid", vec![log]).await.unwrap_err();
+        assert!(fault.message.contains("neither https"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn open_lines_and_user_names_in_addresses_are_refused() {
+        for bad in ["http://api.example.com", "ftp://127.0.0.1", "https://user:pass@api.example.com", "nonsense"] {
+            assert_eq!(Transport::new(bad).unwrap_err().kind, FaultKind::Malformed, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn large_answers_are_refused_and_long_logs_keep_their_end() {
+        let body = format!("{}END", "x".repeat(300_000));
+        let api = server(ResponseTemplate::new(200).set_body_string(body)).await;
+        let fault = ask(&api.uri(), vec![get(api.uri())]).await.unwrap_err();
+        assert!(fault.kind == FaultKind::Malformed && fault.message.contains("larger"), "{fault}");
+        let log = HttpRequest { limit: BodyLimit::KeepLast(10), ..get(api.uri()) };
+        assert_eq!(ask(&api.uri(), vec![log]).await.unwrap(), Reply::Log("200 xxxxxxxEND".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_transient_and_says_where_without_the_query() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let fault = ask(&address, vec![get(format!("{address}/x?token=canary-query"))]).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Transient);
+        assert!(fault.message.contains("127.0.0.1") && !fault.message.contains("canary"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn endless_pages_end() {
+        let api = server(ResponseTemplate::new(200)).await;
+        let requests = (0..100).map(|_| get(api.uri())).collect();
+        let fault = ask(&api.uri(), requests).await.unwrap_err();
+        assert!(fault.message.contains("no end of pages"), "{fault}");
+    }
+}
