@@ -177,8 +177,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_makes_the_parser_panic(line in ".*", words in proptest::collection::vec(".{0,12}", 0..8)) {
-            parse_ref_line(&line);
-            read_push_arguments(words.iter().map(String::as_str));
+            let _ = parse_ref_line(&line);
+            let _ = read_push_arguments(words.iter().map(String::as_str));
         }
     }
 }

@@ -91,6 +91,7 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
             commit,
             ref_name,
             remote_url: remote_url.clone().unwrap_or_default(),
+            pushed_at: None,
             token: found.token,
         };
         let name = format!("{} answers", provider.kind);

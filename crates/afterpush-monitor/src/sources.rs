@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 use afterpush_core::{
     config::{Config, HealthAddress, Target},
     fault::Fault,
-    file::Request,
+    file::{PushSource, Request},
     machine::{Answer, StagePlan, TargetPlan},
     run::StageKind,
 };
@@ -176,6 +176,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
                     commit: kit.request.commit.clone(),
                     ref_name: kit.request.ref_name.clone(),
                     remote_url: kit.request.remote_url.clone(),
+                    pushed_at: (kit.request.source == PushSource::Hook).then_some(kit.request.pushed_at),
                     token: found.token,
                 };
                 let source = ProviderSource::new(&target.name, &provider.kind, setup)?;

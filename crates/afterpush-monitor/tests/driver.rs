@@ -119,17 +119,24 @@ async fn run(outside: &mut Scripted, pending: Vec<Pending>) -> State {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deployment_is_followed_with_growing_intervals_that_a_change_resets() {
-    use DeploymentState::{Building, Deploying, Live};
-    let mut outside =
-        Scripted::new(vec![(1, Ok(Building)), (1, Ok(Building)), (1, Ok(Building)), (1, Ok(Deploying)), (1, Ok(Live))]);
+async fn a_deployment_is_followed_with_growing_intervals_that_its_appearance_resets() {
+    use DeploymentState::{Building, Deploying, Live, Queued};
+    let trouble = || Err(Fault::new(FaultKind::Transient, "answered 500"));
+    let mut outside = Scripted::new(vec![
+        (1, trouble()),
+        (1, trouble()),
+        (1, Ok(Queued)),
+        (1, Ok(Building)),
+        (1, Ok(Deploying)),
+        (1, Ok(Live)),
+    ]);
     let state = run(&mut outside, Vec::new()).await;
     assert_eq!(state.outcome(), Some(&Outcome::Live));
     assert_eq!(outside.landed, 1);
     let asked = outside.asked.borrow();
     let gaps: Vec<u128> = asked.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
-    // Each gap is a latency of one second and the interval after it; the change to "deploying" begins at 5 s again.
-    assert_eq!(gaps, [6000, 7500, 9450, 6000]);
+    // Each gap is a latency of one second and the interval after it; the deployment's appearance begins at 5 s again.
+    assert_eq!(gaps, [7500, 9450, 6000, 7500, 9450]);
 }
 
 #[tokio::test(start_paused = true)]

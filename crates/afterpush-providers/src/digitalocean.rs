@@ -135,7 +135,7 @@ impl DigitalOcean {
         Ok(Self {
             api,
             told: Told::new(app, component.clone(), &setup.remote_url, &setup.ref_name),
-            wanted: Wanted { commit: setup.commit, component },
+            wanted: Wanted { commit: setup.commit, component, pushed_at: setup.pushed_at },
             app: None,
             following: None,
             looks: 0,

@@ -17,6 +17,7 @@ use afterpush_core::{
     id::{CommitId, RefName},
     observation::ProviderObservation,
 };
+use jiff::Timestamp;
 use thiserror::Error;
 
 /// Follows the deployment of one commit at one provider. Remembers between questions what it has found (the app, the deployment).
@@ -159,6 +160,8 @@ pub struct Setup {
     pub ref_name: RefName,
     /// The remote's URL without credentials.
     pub remote_url: String,
+    /// When the push was seen, where the hook saw it: what had ended long before is an earlier push's.
+    pub pushed_at: Option<Timestamp>,
     /// The token.
     pub token: Secret,
 }

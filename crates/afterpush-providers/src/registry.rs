@@ -96,6 +96,7 @@ mod tests {
             commit: CommitId::parse(&"a".repeat(40)).unwrap(),
             ref_name: RefName::parse("refs/heads/main").unwrap(),
             remote_url: "https://host/repo".to_owned(),
+            pushed_at: None,
             token: Secret::new("token"),
         };
         let error = build("nowhere", setup).err().unwrap();

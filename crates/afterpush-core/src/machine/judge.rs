@@ -68,8 +68,12 @@ impl Target {
     }
 
     fn take_provider(&mut self, policy: &Policy, moment: Moment, seen: ProviderObservation, newer: Option<&Newer>) {
-        let state_of = |deployment: &Option<Deployment>| deployment.as_ref().map(|it| (it.id.clone(), it.state));
-        let changed = state_of(&self.deployment) != state_of(&seen.deployment);
+        // What begins a new phase for a person. The provider's own steps on the way do not: asking quickly again at each of
+        // them would cost a fifth more calls, and the end of a four-minute deployment would be seen no sooner.
+        let phase_of = |deployment: &Option<Deployment>| {
+            deployment.as_ref().map(|it| (it.id.clone(), it.state == DeploymentState::Blocked))
+        };
+        let changed = phase_of(&self.deployment) != phase_of(&seen.deployment);
         if let Some(deployment) = &seen.deployment {
             self.provider.commit = Some(deployment.commit.clone());
         }

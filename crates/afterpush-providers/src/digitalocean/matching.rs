@@ -8,13 +8,20 @@ use afterpush_core::{
     run::SeenCommit,
 };
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::answer::{App, Deployment, PhaseWord};
+
+/// By how much the person's clock and the vendor's may differ.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The commit that is looked for, and the one component whose commit counts, when there is such a wish.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) commit: CommitId,
     pub(super) component: Option<String>,
+    /// When the push was seen, where that is known.
+    pub(super) pushed_at: Option<Timestamp>,
 }
 
 impl Wanted {
@@ -39,8 +46,17 @@ impl Wanted {
         // Of two that were created at once the first stands: lists begin with the newest.
         deployments
             .into_iter()
-            .filter(|it| !is_automatic_rollback(it) && self.named_by(it).is_some())
+            .filter(|it| !is_automatic_rollback(it) && self.named_by(it).is_some() && !self.is_of_earlier_push(it))
             .min_by_key(|it| Reverse(it.created_at()))
+    }
+
+    /// The branch can be moved back to a commit that was deployed before: how that ended long before this push says nothing
+    /// about it. What still runs, or serves, is taken for ours.
+    fn is_of_earlier_push(&self, deployment: &Deployment) -> bool {
+        let has_ended = matches!(deployment.phase, PhaseWord::Error | PhaseWord::Canceled | PhaseWord::Superseded);
+        let earliest = self.pushed_at.and_then(|pushed_at| pushed_at.checked_sub(CLOCK_TOLERANCE).ok());
+        let created_at = Some(deployment.created_at()).filter(|time| *time != Timestamp::MIN);
+        has_ended && earliest.zip(created_at).is_some_and(|(earliest, created_at)| created_at < earliest)
     }
 
     /// What an app serves now.

@@ -39,6 +39,7 @@ fn setup(settings: &str) -> Setup {
         commit: CommitId::parse(COMMIT).unwrap(),
         ref_name: RefName::parse("refs/heads/main").unwrap(),
         remote_url: "git@github.com:acme/web-app.git".to_owned(),
+        pushed_at: None,
         token: Secret::new(SECRET),
     }
 }

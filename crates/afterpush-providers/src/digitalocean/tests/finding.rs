@@ -266,3 +266,28 @@ fn a_pinned_app_deploys_nothing_once_the_list_has_nothing_either() {
     assert_eq!(seen.will_not_deploy, None);
     assert!(seen.deployment.is_some());
 }
+
+#[test]
+fn how_the_commit_ended_long_before_this_push_says_nothing_about_it() {
+    let pushed_at = Some("2026-01-02T12:00:00Z".parse().unwrap());
+    let look = |phase: &str, created_at: &str| {
+        let mut provider = DigitalOcean::new(Setup { pushed_at, ..setup(&format!("app = {APP:?}")) }).unwrap();
+        let old = with(deployment(OURS, COMMIT, phase), "created_at", json!(created_at));
+        let turn = provider.start(Question::Observe);
+        assert!(matches!(turn, Turn::Ask(_)));
+        provider.next(&ok(json!({"app": bare_app()})));
+        provider.next(&ok(list(&[old])))
+    };
+    let finds = |turn: Turn| match turn {
+        // It asks on about what it has found, or tells it.
+        Turn::Ask(_) => true,
+        Turn::Reply(Reply::Observation(seen)) => seen.deployment.is_some(),
+        other => panic!("{other:?}"),
+    };
+    for phase in ["ERROR", "CANCELED", "SUPERSEDED"] {
+        assert!(!finds(look(phase, "2026-01-02T11:00:00Z")), "{phase} an hour before the push");
+        assert!(finds(look(phase, "2026-01-02T11:58:00Z")), "{phase} within what clocks may differ");
+        assert!(finds(look(phase, "2026-01-02T12:01:00Z")), "{phase} after the push");
+    }
+    assert!(finds(look("BUILDING", "2026-01-01T00:00:00Z")), "what still runs is followed");
+}

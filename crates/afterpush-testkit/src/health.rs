@@ -1,0 +1,109 @@
+//! An application with a health address, over real HTTP: answers which commit it is, as the test tells it to.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard},
+    thread::JoinHandle,
+};
+
+/// The application.
+pub struct App {
+    address: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    commit: String,
+    status: u16,
+    headers: Vec<String>,
+    asked: usize,
+    ended: bool,
+}
+
+impl App {
+    /// Starts it; it is healthy and names no commit.
+    #[must_use]
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let shared = Arc::new(Mutex::new(Shared { status: 200, ..Shared::default() }));
+        let served = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if lock(&served).ended {
+                    break;
+                }
+                let _ = answer(stream, &served);
+            }
+        });
+        Self { address, shared, thread: Some(thread) }
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on it is healthy and this commit.
+    pub fn serve(&self, commit: &str) {
+        let mut shared = lock(&self.shared);
+        commit.clone_into(&mut shared.commit);
+        shared.status = 200;
+    }
+
+    /// From now on it answers with this status code.
+    pub fn answer(&self, status: u16) {
+        lock(&self.shared).status = status;
+    }
+
+    /// The names of all headers that it was ever sent, in lower case.
+    #[must_use]
+    pub fn headers_seen(&self) -> Vec<String> {
+        lock(&self.shared).headers.clone()
+    }
+
+    /// How often it was asked.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        lock(&self.shared).asked
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        lock(&self.shared).ended = true;
+        // Wakes the listener, which then sees the end.
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer(mut stream: TcpStream, shared: &Mutex<Shared>) -> std::io::Result<()> {
+    let mut names = Vec::new();
+    for line in BufReader::new(stream.try_clone()?).lines().skip(1) {
+        let line = line?;
+        let Some((name, _)) = line.split_once(':') else { break };
+        names.push(name.to_ascii_lowercase());
+    }
+    let (status, body) = {
+        let mut shared = lock(shared);
+        shared.headers.extend(names);
+        shared.asked += 1;
+        (shared.status, format!("{{\"status\":\"ok\",\"commit\":\"{}\"}}", shared.commit))
+    };
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
