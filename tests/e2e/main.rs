@@ -1,1 +1,10 @@
-fn main(){}
+//! The main job with real parts: real git, the real programs, real processes and signals, a simulated provider that follows
+//! its vendor's specification. One binary, so that it links once.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod hanging;
+mod house;
+mod monitors;
+mod outcomes;
+mod pushes;
+mod reference;

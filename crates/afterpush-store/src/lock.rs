@@ -72,27 +72,43 @@ fn try_lock(path: &Path, create: bool) -> Result<Option<Held>, StoreError> {
     let started = Instant::now();
     let mut pause = Duration::from_micros(50 + u64::from(std::process::id() % 100));
     while started.elapsed() < PATIENCE {
-        let file = open(path, create)?;
-        match FileExt::try_lock_exclusive(&file) {
-            // The directory may have been moved aside between opening and locking: a lock on a file that nobody else can
-            // find is worth nothing.
-            Ok(()) => {
-                let held = Held(file);
-                if is_at(&held.0, path) {
-                    return Ok(Some(held));
-                }
-                continue;
+        match take(open(path, create)?, path)? {
+            Taken::Held(held) => return Ok(Some(held)),
+            Taken::Busy => return Ok(None),
+            Taken::Moved => {}
+            Taken::Observed => {
+                thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(5));
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(StoreError::io(path, "lock")(error)),
         }
-        if is_held_exclusively(file, path)? {
-            return Ok(None);
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(5));
     }
     Ok(None)
+}
+
+/// What came of one attempt at an open lock file.
+#[derive(Debug)]
+enum Taken {
+    /// It is ours.
+    Held(Held),
+    /// Somebody holds it.
+    Busy,
+    /// Nobody holds it; somebody was just looking.
+    Observed,
+    /// The file is no longer the one at its path: a lock that nobody else can find is worth nothing.
+    Moved,
+}
+
+fn take(file: File, path: &Path) -> Result<Taken, StoreError> {
+    match FileExt::try_lock_exclusive(&file) {
+        Ok(()) => {
+            let held = Held(file);
+            Ok(if is_at(&held.0, path) { Taken::Held(held) } else { Taken::Moved })
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Ok(if is_held_exclusively(file, path)? { Taken::Busy } else { Taken::Observed })
+        }
+        Err(error) => Err(StoreError::io(path, "lock")(error)),
+    }
 }
 
 /// Tells whether somebody holds the exclusive lock on the file at `path`.
@@ -147,5 +163,41 @@ fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn t7_an_attempt_tells_a_holder_from_an_observer_and_a_moved_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let fresh = || open(&path, true).unwrap();
+        let Taken::Held(held) = take(fresh(), &path).unwrap() else { panic!("it is free") };
+        assert!(matches!(take(fresh(), &path).unwrap(), Taken::Busy));
+        assert!(is_held(&path).unwrap());
+        // A child that is just being started has a copy of every descriptor; the lock is free all the same.
+        let copy = held.0.try_clone().unwrap();
+        drop(held);
+        assert!(!is_held(&path).unwrap());
+        drop(copy);
+
+        let observer = fresh();
+        FileExt::try_lock_shared(&observer).unwrap();
+        assert!(matches!(take(fresh(), &path).unwrap(), Taken::Observed));
+        assert!(!is_held(&path).unwrap(), "observers do not see each other");
+        drop(Held(observer));
+
+        // Opened before the move, locked after it.
+        let opened = fresh();
+        fs::rename(&path, directory.path().join("aside")).unwrap();
+        assert!(matches!(take(opened, &path).unwrap(), Taken::Moved));
+        fs::write(&path, "").unwrap();
+        let of_the_old_one = open(&directory.path().join("aside"), false).unwrap();
+        assert!(matches!(take(of_the_old_one, &path).unwrap(), Taken::Moved), "another file is at the path now");
     }
 }

@@ -1,0 +1,118 @@
+//! The hook from beginning to end: what is asked in which order, and what is said when it goes wrong.
+
+use std::{env, ffi::OsString, panic, path::PathBuf};
+
+use afterpush_core::config::{Config, ConfigError, Source, combine};
+use afterpush_store::{
+    Environment, Repository, RepositoryError, StateRoot, StoreError, find_pusher, read_bounded, user_config_path,
+};
+use nix::sys::signal::{SigSet, Signal};
+use thiserror::Error;
+
+use crate::{
+    input::{self, Remote},
+    push::{self, Push},
+    say, watchdog,
+};
+
+/// A configuration file is a page; what is larger is none.
+const LONGEST_CONFIG: u64 = 256 << 10;
+
+/// Tells why a push goes unwatched; never more than a line on standard error.
+#[derive(Debug, Error)]
+pub(crate) enum HookError {
+    #[error("this directory has vanished")]
+    Directory(#[source] std::io::Error),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error("the repository belongs to another user")]
+    Foreign,
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{file} is not valid UTF-8")]
+    ConfigText { file: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("there are no random numbers for its name")]
+    Random(#[source] std::io::Error),
+    #[error("cannot find afterpush-monitor beside this program")]
+    Monitor(#[source] std::io::Error),
+}
+
+/// Runs the hook: `pre-push <pid> [remote] [url]`. Returns whatever happened; the exit code is 0.
+pub fn run(arguments: impl Iterator<Item = OsString>) {
+    // A limit on file sizes then ends in an error of the write, which is reported, and not in our death. The monitor
+    // inherits this.
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGXFSZ);
+    let _ = blocked.thread_block();
+    // Silence: a panic's own message is for programmers.
+    panic::set_hook(Box::new(|_| {}));
+    let arguments: Vec<OsString> = arguments.collect();
+    match panic::catch_unwind(move || watch(arguments)) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => say::not_watching(&say::reasons(&error)),
+        Err(_) => say::not_watching("an internal error; please report it"),
+    }
+}
+
+fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
+    let mut arguments = arguments.into_iter();
+    if arguments.next().is_none_or(|word| word != "pre-push") {
+        say::line("afterpush-hook is run by git's pre-push hook; `afterpush install` sets that up");
+        return Ok(());
+    }
+    let environment = Environment::read();
+    if environment.wants_no_monitor() {
+        return Ok(());
+    }
+    watchdog::start();
+    let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).unwrap_or(0);
+    let remote = Remote::read(arguments.next(), arguments.next());
+
+    let directory = env::current_dir().map_err(HookError::Directory)?;
+    let repository = Repository::locate(&directory, &environment)?;
+    if !repository.is_owned_by_user().unwrap_or(false) {
+        // Only where something would be watched: elsewhere it is nobody's business.
+        let is_configured = repository.config_path().is_some_and(|path| path.exists());
+        return if is_configured { Err(HookError::Foreign) } else { Ok(()) };
+    }
+    let config = configuration(&repository, &environment)?;
+    if config.targets.is_empty() {
+        return Ok(());
+    }
+    let mut updates = input::updates();
+    updates.retain(|update| config.targets_of(&update.ref_name).next().is_some());
+    if updates.is_empty() {
+        return Ok(());
+    }
+    let pusher = find_pusher(parent);
+    if pusher.as_ref().is_some_and(|pusher| !pusher.exit_proves) {
+        // A dry run.
+        return Ok(());
+    }
+    let monitor = push::monitor_program().map_err(HookError::Monitor)?;
+    let store = StateRoot::for_writing(&environment, &repository)?.repository(&repository);
+    push::watch(&Push { monitor, store, repository, remote, config, updates, pusher })
+}
+
+/// What this push deploys to, judged fast: by the files of the work tree and of the user. The monitor judges again, by the
+/// pushed commit's file and by what the user trusts; for the targets' names and refs trust does not matter.
+fn configuration(repository: &Repository, environment: &Environment) -> Result<Config, HookError> {
+    let of_repository = repository.config_path().map(|path| (".afterpush.toml".to_owned(), path));
+    // The user may keep it elsewhere and link to it; in a work tree a link is a stranger's.
+    let of_user =
+        user_config_path(environment).map(|path| (path.display().to_string(), path.canonicalize().unwrap_or(path)));
+    let read = |file: Option<(String, PathBuf)>| -> Result<Option<(String, String)>, HookError> {
+        let Some((file, path)) = file else { return Ok(None) };
+        let Some(bytes) = read_bounded(&path, LONGEST_CONFIG)? else { return Ok(None) };
+        let text = String::from_utf8(bytes).map_err(|_| HookError::ConfigText { file: file.clone() })?;
+        Ok(Some((file, text)))
+    };
+    let (of_repository, of_user) = (read(of_repository)?, read(of_user)?);
+    Ok(combine(
+        of_repository.as_ref().map(|(name, text)| Source { name, text }),
+        false,
+        of_user.as_ref().map(|(name, text)| Source { name, text }),
+    )?)
+}

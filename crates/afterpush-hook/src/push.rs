@@ -1,0 +1,141 @@
+//! One push with something to watch: put on record, told, and handed to monitors, in this order.
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+};
+
+use afterpush_core::{
+    config::Config,
+    file::{PushSource, Pusher, Request},
+    push::RefUpdate,
+};
+use afterpush_store::{Recorded, Repository, RepositoryStore, RunDirectory, StoreError, random_name, start_monitor};
+use jiff::Timestamp;
+use nix::unistd::setsid;
+
+use crate::{hook::HookError, input::Remote, say};
+
+/// How many refs of one push are watched: each has a process of its own.
+const MOST_REFS: usize = 32;
+
+/// A push, with everything that is known about it.
+pub(crate) struct Push {
+    /// The program to start.
+    pub(crate) monitor: PathBuf,
+    pub(crate) store: RepositoryStore,
+    pub(crate) repository: Repository,
+    pub(crate) remote: Remote,
+    pub(crate) config: Config,
+    /// The updates that have a target; at least one.
+    pub(crate) updates: Vec<RefUpdate>,
+    pub(crate) pusher: Option<Pusher>,
+}
+
+/// Records each update, tells the person, starts the monitors.
+pub(crate) fn watch(push: &Push) -> Result<(), HookError> {
+    note_repository(push);
+    let failure = push.updates.iter().find_map(|update| unseen_failure(push, update));
+
+    let mut recorded = Vec::new();
+    let mut trouble = None;
+    for update in push.updates.iter().take(MOST_REFS) {
+        match record(push, update) {
+            Ok(run) => recorded.push((update, run)),
+            Err(error) => trouble = trouble.or(Some(error)),
+        }
+    }
+    if let (true, Some(error)) = (recorded.is_empty(), trouble) {
+        return Err(error);
+    }
+    // git calls the hook once for each address of a remote: the second time there is nothing new to tell.
+    if recorded.iter().any(|(_, (_, recorded))| *recorded != Recorded::SamePush) {
+        let watched: Vec<_> = recorded.iter().map(|(update, _)| *update).collect();
+        say::line(&told(push, &watched));
+    }
+    if let Some((run, line)) = failure {
+        say::line(&line);
+        // Not noted is told again at the next push: better than never.
+        let _ = run.mark_shown();
+    }
+
+    // From here on this process has no terminal, and so have the monitors from birth: its hang-up does not reach them.
+    // It fails for the leader of a process group, which under the shim we are not.
+    let _ = setsid();
+    let environment: Vec<_> = env::vars_os().collect();
+    for (_, (run, _)) in &recorded {
+        if let Err(error) = start_monitor(&push.monitor, run, &environment) {
+            say::not_watching(&format!("{}; `afterpush resume` tries again", say::reasons(&error)));
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The monitor beside this very program: never through `PATH`, which a repository's tools may have changed.
+pub(crate) fn monitor_program() -> io::Result<PathBuf> {
+    let program = env::current_exe()?.canonicalize()?.with_file_name("afterpush-monitor");
+    if is_file(&program) { Ok(program) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+fn is_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file())
+}
+
+/// For `list --all`, which finds repositories by this note. Without it the run is watched all the same.
+fn note_repository(push: &Push) {
+    let remote = push.remote.is_named.then(|| (push.remote.name.clone(), push.remote.url.clone()));
+    let _ = push.store.record_repository(&push.repository, remote.as_slice());
+}
+
+fn record(push: &Push, update: &RefUpdate) -> Result<(RunDirectory, Recorded), HookError> {
+    let request = Request {
+        schema: Request::schema(),
+        id: random_name().map_err(HookError::Random)?,
+        commit: update.commit.clone(),
+        ref_name: update.ref_name.clone(),
+        remote: push.remote.name.clone(),
+        remote_url: push.remote.url.clone(),
+        previous: update.previous.clone(),
+        pushed_at: Timestamp::now(),
+        source: PushSource::Hook,
+        pusher: push.pusher.clone(),
+        repository: push.repository.facts(),
+    };
+    let run = push.store.run(&request.commit, &request.remote, &request.ref_name);
+    let recorded = run.write_request(&request)?;
+    Ok((run, recorded))
+}
+
+/// The one line: what is watched, and how to ask for it.
+fn told(push: &Push, watched: &[&RefUpdate]) -> String {
+    let all = push.updates.len();
+    let what = match watched {
+        [update] if all == 1 => {
+            let targets: Vec<_> =
+                push.config.targets_of(&update.ref_name).map(|target| say::clean(&target.name)).collect();
+            format!("{} -> {}", update.commit.short(), targets.join(", "))
+        }
+        some if some.len() == all => format!("{all} refs"),
+        some => format!("{} of {all} refs", some.len()),
+    };
+    format!("watching {what}; `deploy-status` tells")
+}
+
+/// How the last landed push of this ref failed, when nobody was told yet. Best effort: what cannot be read is `status`'s
+/// business, and must not keep this push from being watched.
+fn unseen_failure(push: &Push, update: &RefUpdate) -> Option<(RunDirectory, String)> {
+    let look = || -> Result<Option<(RunDirectory, String)>, StoreError> {
+        let Some(head) = push.store.head(&push.remote.name, &update.ref_name)? else { return Ok(None) };
+        let run = push.store.run(&head.commit, &push.remote.name, &update.ref_name);
+        if run.is_shown() || run.again()?.is_some() {
+            return Ok(None);
+        }
+        let Some(result) = run.result()? else { return Ok(None) };
+        let Some(outcome) = result.outcome.outcome.filter(|outcome| !outcome.is_live()) else { return Ok(None) };
+        let reason = result.reason.map(|reason| format!(": {}", say::clean(&reason))).unwrap_or_default();
+        let (name, commit) = (say::clean(update.ref_name.short()), head.commit.short());
+        Ok(Some((run, format!("the last push of {name} ({commit}) ended {outcome}{reason}"))))
+    };
+    look().ok().flatten()
+}

@@ -1,0 +1,82 @@
+//! Callers get control back at once while the monitor lives on, whatever they hold on to: pipes, a program's capture, a
+//! pseudo-terminal; and the monitor holds nothing of git's.
+
+use std::{fs, process::Command, time::Duration};
+
+use afterpush_testkit::{
+    digitalocean::Simulator,
+    sandbox::{Project, Said, Sandbox, skipped, wait_until},
+};
+
+const CONFIG: &str =
+    "[[target]]\nname = \"web\"\nbranch = \"main\"\nprovider = { kind = \"digitalocean\", app = \"web\" }\n";
+
+/// Runs `caller` (a shell line in which `$GIT push ...` stands) for a new commit, and shows that it returned while the
+/// monitor went on.
+fn returns(what: &str, caller: &str) {
+    let simulator = Simulator::start();
+    let _ = simulator.add_app("web", "acme/web", "main", "https://web.example.invalid");
+    let sandbox = Sandbox::new();
+    sandbox.user_config(&format!("[provider.digitalocean]\napi_url = \"{}\"\n", simulator.url()));
+    sandbox.credentials("[digitalocean]\ntoken = \"x\"\n");
+    let project: Project<'_> = sandbox.project(CONFIG);
+    let mut command: Command = sandbox.command("/bin/sh", &project.work);
+    let said = Said::of(command.args(["-c", caller]).env("GIT", sandbox.git_program()));
+    assert_eq!(said.code, Some(0), "{what}: {said:?}");
+    // The caller has returned. Were a stream held, it would have returned only when the monitor had ended: it has not.
+    wait_until("the monitor, alive after its caller", || sandbox.monitors().len() == 1);
+    let pid = sandbox.monitors()[0];
+    let commit = project.head();
+    assert!(project.runs(&commit).iter().all(|run| !run.join("result.json").exists()), "{what}");
+    wait_until("streams on /dev/null", || {
+        let target = |fd: i32| fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
+        (0..3).all(|fd| target(fd).to_str() == Some("/dev/null"))
+    });
+    for entry in fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
+        let entry = entry.unwrap();
+        let descriptor: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        let target = target.to_string_lossy();
+        // The pipes of git and of its caller would be pipes here; what the monitor opens itself are sockets, files and polls.
+        let foreign = target.starts_with("pipe:") || target.starts_with("/dev/pts");
+        assert!(descriptor < 3 || !foreign, "{what}: descriptor {descriptor} of the monitor is {target}");
+    }
+    let session = |pid: &str| -> String {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().to_owned()
+    };
+    assert_ne!(session(&pid.to_string()), session("self"), "{what}: a session of its own");
+    assert!(said.took < Duration::from_secs(30), "{what}: {said:?}");
+}
+
+#[test]
+fn a_pipe_to_another_program() {
+    returns("| cat", "$GIT push origin main 2>&1 | cat");
+}
+
+#[test]
+fn a_command_substitution() {
+    returns("$( )", "said=$($GIT push origin main 2>&1); test -n \"$said\"");
+}
+
+#[test]
+fn a_program_that_captures() {
+    let python =
+        ["/usr/bin/python3", "/usr/local/bin/python3"].into_iter().find(|path| fs::exists(path).unwrap_or(false));
+    let Some(python) = python else { return skipped("a_program_that_captures", "python3 is not installed") };
+    let script = "import os, subprocess as s; r = s.run([os.environ['GIT'], 'push', 'origin', 'main'], capture_output=True, timeout=25); raise SystemExit(r.returncode)";
+    returns("capture_output", &format!("{python} -c \"{script}\""));
+}
+
+#[test]
+fn a_pseudo_terminal() {
+    if !fs::exists("/usr/bin/script").unwrap_or(false) {
+        return skipped("a_pseudo_terminal", "script(1) is not installed");
+    }
+    returns("script", "script -qec \"$GIT push origin main\" /dev/null </dev/null");
+}
+
+#[test]
+fn a_reader_that_is_gone() {
+    returns("| true", "$GIT push origin main 2>&1 | true; $GIT push --no-verify -q origin main");
+}
