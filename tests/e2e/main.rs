@@ -2,9 +2,12 @@
 //! its vendor's specification. One binary, so that it links once.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod gits;
 mod hanging;
+mod demo;
 mod house;
 mod monitors;
 mod outcomes;
 mod pushes;
 mod reference;
+mod refs;

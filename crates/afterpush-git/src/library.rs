@@ -147,12 +147,12 @@ pub(crate) fn remote_urls(repository: &Repository, name: &str) -> Option<(String
     Some((fetch, push))
 }
 
-/// The newest commits of the history of `from`, itself first.
+/// The newest commits of the history of `from`, itself first, and none before one that it is an ancestor of.
 pub(crate) fn history(repository: &Repository, from: &CommitId, limit: usize) -> Result<Vec<CommitId>, GitError> {
     let what = || format!("the history of commit {from}");
     let id = oid(from).ok_or_else(|| GitError::NoCommit { commit: from.to_string() })?;
     let mut walk = repository.revwalk().map_err(GitError::library(what()))?;
-    walk.set_sorting(git2::Sort::TIME).map_err(GitError::library(what()))?;
+    walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::TIME).map_err(GitError::library(what()))?;
     walk.push(id).map_err(GitError::library(what()))?;
     let ids: Result<Vec<Oid>, git2::Error> = walk.take(limit).collect();
     Ok(ids.map_err(GitError::library(what()))?.into_iter().filter_map(commit_id).collect())

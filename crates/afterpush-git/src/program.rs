@@ -253,3 +253,20 @@ fn fields_of(bytes: &[u8]) -> Vec<String> {
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     bytes.split(|byte| *byte == 0).map(|field| String::from_utf8_lossy(field).into_owned()).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_inside_a_repository_is_not_taken_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = Command::new("git").arg("init").arg("-q").arg(dir.path()).env_remove("GIT_DIR").status().unwrap();
+        assert!(made.success());
+        assert!(Program::open(&dir.path().join(".git")).is_ok());
+        let inside = dir.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        assert!(matches!(Program::open(&inside), Err(GitError::NotARepository { .. })));
+    }
+}

@@ -1,10 +1,10 @@
 //! The hook from beginning to end: what is asked in which order, and what is said when it goes wrong.
 
-use std::{env, ffi::OsString, panic, path::PathBuf};
+use std::{env, ffi::OsString, panic};
 
-use afterpush_core::config::{Config, ConfigError, Source, combine};
+use afterpush_core::config::ConfigError;
 use afterpush_store::{
-    Environment, Repository, RepositoryError, StateRoot, StoreError, find_pusher, read_bounded, user_config_path,
+    ConfigFiles, ConfigFilesError, Environment, Repository, RepositoryError, StateRoot, StoreError, find_pusher,
 };
 use nix::sys::signal::{SigSet, Signal};
 use thiserror::Error;
@@ -14,9 +14,6 @@ use crate::{
     push::{self, Push},
     say, watchdog,
 };
-
-/// A configuration file is a page; what is larger is none.
-const LONGEST_CONFIG: u64 = 256 << 10;
 
 /// Tells why a push goes unwatched; never more than a line on standard error.
 #[derive(Debug, Error)]
@@ -29,8 +26,8 @@ pub(crate) enum HookError {
     Foreign,
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("{file} is not valid UTF-8")]
-    ConfigText { file: String },
+    #[error(transparent)]
+    ConfigFiles(#[from] ConfigFilesError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("there are no random numbers for its name")]
@@ -77,7 +74,9 @@ fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
         let is_configured = repository.config_path().is_some_and(|path| path.exists());
         return if is_configured { Err(HookError::Foreign) } else { Ok(()) };
     }
-    let config = configuration(&repository, &environment)?;
+    // Judged fast, by the files of the work tree and of the user. The monitor judges again, by the pushed commit's file; for
+    // the targets' names and refs it does not matter whether the user trusts it.
+    let config = ConfigFiles::of_work_tree(&environment, Some(&repository))?.combine()?;
     if config.targets.is_empty() {
         return Ok(());
     }
@@ -94,25 +93,4 @@ fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
     let monitor = push::monitor_program().map_err(HookError::Monitor)?;
     let store = StateRoot::for_writing(&environment, &repository)?.repository(&repository);
     push::watch(&Push { monitor, store, repository, remote, config, updates, pusher })
-}
-
-/// What this push deploys to, judged fast: by the files of the work tree and of the user. The monitor judges again, by the
-/// pushed commit's file and by what the user trusts; for the targets' names and refs trust does not matter.
-fn configuration(repository: &Repository, environment: &Environment) -> Result<Config, HookError> {
-    let of_repository = repository.config_path().map(|path| (".afterpush.toml".to_owned(), path));
-    // The user may keep it elsewhere and link to it; in a work tree a link is a stranger's.
-    let of_user =
-        user_config_path(environment).map(|path| (path.display().to_string(), path.canonicalize().unwrap_or(path)));
-    let read = |file: Option<(String, PathBuf)>| -> Result<Option<(String, String)>, HookError> {
-        let Some((file, path)) = file else { return Ok(None) };
-        let Some(bytes) = read_bounded(&path, LONGEST_CONFIG)? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|_| HookError::ConfigText { file: file.clone() })?;
-        Ok(Some((file, text)))
-    };
-    let (of_repository, of_user) = (read(of_repository)?, read(of_user)?);
-    Ok(combine(
-        of_repository.as_ref().map(|(name, text)| Source { name, text }),
-        false,
-        of_user.as_ref().map(|(name, text)| Source { name, text }),
-    )?)
 }

@@ -2,18 +2,16 @@
 //! document, in which no credential ever stands.
 
 use afterpush_core::{
-    config::{Source, combine},
     id::{CommitId, RefName},
     redact,
 };
 use afterpush_providers::{Question, Reply, Setup};
-use afterpush_store::{Environment, Repository, StateRoot, read_bounded, user_config_path};
+use afterpush_store::{ConfigFiles, Environment, Repository};
 use serde_json::{Value, json};
 
 use crate::{
     credentials,
     recorder::describe,
-    run::{CONFIG_BYTES, CONFIG_FILE, read_user_config},
     secrets::PushEnvironment,
     sources::{ProviderSource, api_url},
 };
@@ -36,27 +34,8 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
     let environment = Environment::read();
     let directory = std::env::current_dir().map_err(|error| error.to_string())?;
     let repository = Repository::locate(&directory, &environment).map_err(|error| describe(&error))?;
-    let text = match repository.config_path() {
-        Some(path) => read_bounded(&path, CONFIG_BYTES as u64).map_err(|error| describe(&error))?,
-        None => None,
-    };
-    let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let trusted = text.as_deref().is_some_and(|content| {
-        let mut places = StateRoot::candidates(&environment, None).into_iter();
-        places.any(|place| place.trust().is_trusted(&repository, content).unwrap_or(false))
-    });
-    let user_path = user_config_path(&environment);
-    let user = match &user_path {
-        Some(path) => read_user_config(path).map_err(|error| describe(&error))?,
-        None => None,
-    };
-    let user_name = user_path.map(|path| path.display().to_string()).unwrap_or_default();
-    let config = combine(
-        text.as_deref().map(|text| Source { name: CONFIG_FILE, text }),
-        trusted,
-        user.as_deref().map(|text| Source { name: &user_name, text }),
-    )
-    .map_err(|error| error.to_string())?;
+    let files = ConfigFiles::of_work_tree(&environment, Some(&repository)).map_err(|error| describe(&error))?;
+    let config = files.combine().map_err(|error| error.to_string())?;
     for sentence in &config.left_out {
         checks.push(check("trust", true, sentence, ""));
     }

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use afterpush_core::{
-    config::{Config, ConfigError, Source, combine},
+    config::Config,
     file::{MonitorPid, Request},
+    id::CommitId,
     machine::{EventKind, Plan, State},
     policy::Policy,
 };
 use afterpush_git::Git;
 use afterpush_store::{
-    Environment, Repository, RepositoryStore, RunDirectory, StateRoot, StoreError, process, user_config_path,
+    CONFIG_FILE, ConfigFiles, ConfigFilesError, Environment, LARGEST_CONFIG, Repository, RepositoryStore, RunDirectory,
+    StoreError, process,
 };
 use jiff::Timestamp;
 use thiserror::Error;
@@ -23,11 +25,6 @@ use crate::{
     sources::{Kit, Sources, SourcesError},
     world::{World, watch_pusher},
 };
-
-/// The configuration's name in a repository.
-pub const CONFIG_FILE: &str = ".afterpush.toml";
-/// No configuration is larger.
-pub const CONFIG_BYTES: usize = 256 * 1024;
 
 /// Tells why a run could not be followed at all.
 #[derive(Debug, Error)]
@@ -46,21 +43,12 @@ pub enum RunError {
 /// Tells why the configuration of a push cannot be used.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// It is wrong.
+    /// It is wrong, or cannot be read.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Files(#[from] ConfigFilesError),
     /// It cannot be read from the commit.
     #[error("could not read {CONFIG_FILE} of the pushed commit")]
     Commit(#[source] afterpush_git::GitError),
-    /// The user's file cannot be read.
-    #[error("could not read {path}")]
-    User {
-        /// The file.
-        path: std::path::PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
     /// Something in it cannot be set up.
     #[error(transparent)]
     Sources(#[from] SourcesError),
@@ -106,8 +94,10 @@ async fn follow_once(mut recorder: Recorder, push: &PushEnvironment) {
         recorder.log(&describe(error));
     }
     let git = git.ok();
+    // Of an annotated tag git pushes the tag object; what is deployed is the commit that it stands for.
+    let commit = git.as_ref().and_then(|git| git.peel(&request.commit)).unwrap_or_else(|| request.commit.clone());
     let environment = Environment::read();
-    let prepared = prepare(&request, git.as_ref(), &environment, push);
+    let prepared = prepare(&request, &commit, git.as_ref(), &environment, push);
     let mut pending: Vec<Pending> = signals();
     pending.extend(request.pusher.clone().map(watch_pusher));
     let (sources, plan, policy) = match prepared {
@@ -124,7 +114,7 @@ async fn follow_once(mut recorder: Recorder, push: &PushEnvironment) {
         }
     };
     let state = State::new(plan, &policy);
-    let mut world = World::new(recorder, store, sources, git);
+    let mut world = World::new(recorder, store, sources, git, commit);
     let state = drive(state, &policy, &mut world, pending).await;
     let World { recorder, store, clock, .. } = world;
     // What was under way has been dropped with the loop, so nobody else holds the recorder.
@@ -143,54 +133,32 @@ struct Prepared {
 
 fn prepare(
     request: &Request,
+    commit: &CommitId,
     git: Option<&Git>,
     environment: &Environment,
     push: &PushEnvironment,
 ) -> Result<Prepared, ReadError> {
-    let config = read_config(request, git, environment)?;
-    let (sources, targets) = Sources::set_up(&Kit { config: &config, request, push, environment })?;
+    let config = read_config(request, commit, git, environment)?;
+    let (sources, targets) = Sources::set_up(&Kit { config: &config, request, commit, push, environment })?;
     let plan = Plan { targets, has_pusher: request.pusher.is_some() };
     Ok(Prepared { config, sources, plan })
 }
 
 /// The configuration of the pushed commit, combined with the user's.
-fn read_config(request: &Request, git: Option<&Git>, environment: &Environment) -> Result<Config, ReadError> {
-    let in_commit = match git {
-        Some(git) => {
-            let commit = git.peel(&request.commit).unwrap_or_else(|| request.commit.clone());
-            git.file_at(&commit, CONFIG_FILE, CONFIG_BYTES).map_err(ReadError::Commit)?
-        }
+fn read_config(
+    request: &Request,
+    commit: &CommitId,
+    git: Option<&Git>,
+    environment: &Environment,
+) -> Result<Config, ReadError> {
+    let bytes = match git {
+        Some(git) => git.file_at(commit, CONFIG_FILE, LARGEST_CONFIG).map_err(ReadError::Commit)?,
         None => None,
     };
-    let in_commit = in_commit.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let trusted = in_commit.as_deref().is_some_and(|content| {
-        let repository = Repository::from_facts(&request.repository);
-        // Only the user's own place counts; a state directory inside the repository could have come with it.
-        let mut places = StateRoot::candidates(environment, None).into_iter();
-        places.any(|place| place.trust().is_trusted(&repository, content).unwrap_or(false))
-    });
-    let name = format!("{CONFIG_FILE} of {}", request.commit.short());
-    let user_path = user_config_path(environment);
-    let user = match &user_path {
-        Some(path) => read_user_config(path)?,
-        None => None,
-    };
-    let user_name = user_path.map(|path| path.display().to_string()).unwrap_or_default();
-    let repository = in_commit.as_deref().map(|text| Source { name: &name, text });
-    let user = user.as_deref().map(|text| Source { name: &user_name, text });
-    Ok(combine(repository, trusted, user)?)
-}
-
-/// The user's configuration file; `None` when there is none.
-///
-/// # Errors
-/// [`ReadError::User`].
-pub fn read_user_config(path: &Path) -> Result<Option<String>, ReadError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ReadError::User { path: path.to_owned(), source }),
-    }
+    let repository = Repository::from_facts(&request.repository);
+    let name = format!("{CONFIG_FILE} of {}", commit.short());
+    let files = ConfigFiles::with(environment, Some(&repository), name, bytes)?;
+    Ok(files.combine().map_err(ConfigFilesError::from)?)
 }
 
 fn nothing_to_ask() -> (Sources, Plan, Policy) {

@@ -6,6 +6,7 @@ use afterpush_core::{
     config::{Config, HealthAddress, Target},
     fault::Fault,
     file::{PushSource, Request},
+    id::CommitId,
     machine::{Answer, StagePlan, TargetPlan},
     run::StageKind,
 };
@@ -88,6 +89,8 @@ pub struct Kit<'a> {
     pub config: &'a Config,
     /// The pushed ref update.
     pub request: &'a Request,
+    /// The pushed commit: of an annotated tag, the commit that it stands for.
+    pub commit: &'a CommitId,
     /// The environment of the push.
     pub push: &'a PushEnvironment,
     /// The environment that tells where the user's files are.
@@ -173,7 +176,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
                 let setup = Setup {
                     settings: provider.settings.clone(),
                     api_url: api_url(kit.config, &provider.kind),
-                    commit: kit.request.commit.clone(),
+                    commit: kit.commit.clone(),
                     ref_name: kit.request.ref_name.clone(),
                     remote_url: kit.request.remote_url.clone(),
                     pushed_at: (kit.request.source == PushSource::Hook).then_some(kit.request.pushed_at),
@@ -190,7 +193,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
             Err(error) => (None, StagePlan::Unavailable(describe(&error))),
             Ok(None) => (None, StagePlan::Unavailable(format!("no address: set {} for the push", database.url_env))),
             Ok(Some(url)) => {
-                let probe = DatabaseProbe::new(database.clone(), url.expose().to_owned(), kit.request.commit.clone());
+                let probe = DatabaseProbe::new(database.clone(), url.expose().to_owned(), kit.commit.clone());
                 (Some(Rc::new(probe)), StagePlan::Ask)
             }
         },
@@ -205,7 +208,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
             (None, unavailable("its path is on the deployment's address, which no provider tells"))
         }
         Some(health) => {
-            let probe = HealthProbe::new(health.clone(), kit.request.commit.clone(), loopback_provider);
+            let probe = HealthProbe::new(health.clone(), kit.commit.clone(), loopback_provider);
             (Some(Rc::new(probe)), StagePlan::Ask)
         }
     };

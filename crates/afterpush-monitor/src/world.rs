@@ -40,6 +40,7 @@ pub struct World {
     /// What answers.
     pub sources: Sources,
     git_dir: PathBuf,
+    commit: CommitId,
     git: Rc<Option<Git>>,
     successor: Successor,
     pusher_gone: bool,
@@ -47,9 +48,15 @@ pub struct World {
 }
 
 impl World {
-    /// Puts the parts together. A repository that is gone leaves the remote and the provider to ask.
+    /// Puts the parts together. `commit` is the pushed commit, also where a tag object was pushed. A repository that is gone leaves the remote and the provider to ask.
     #[must_use]
-    pub fn new(recorder: Recorder, store: RepositoryStore, sources: Sources, git: Option<Git>) -> Self {
+    pub fn new(
+        recorder: Recorder,
+        store: RepositoryStore,
+        sources: Sources,
+        git: Option<Git>,
+        commit: CommitId,
+    ) -> Self {
         let git_dir = PathBuf::from(&recorder.request().repository.git_dir);
         let pusher_gone = recorder.request().pusher.is_none();
         Self {
@@ -58,6 +65,7 @@ impl World {
             store,
             sources,
             git_dir,
+            commit,
             git: Rc::new(git),
             successor: Successor::default(),
             pusher_gone,
@@ -88,7 +96,7 @@ impl World {
     fn ask(&self, target: usize, stage: afterpush_core::run::StageKind, state: &State) -> Option<Pending> {
         let asking = self.sources.ask(target, stage, state.site_url(target).map(str::to_owned))?;
         let git = Rc::clone(&self.git);
-        let commit = self.recorder.borrow().request().commit.clone();
+        let commit = self.commit.clone();
         Some(Box::pin(async move {
             let answer = asking.await.map(|answer| with_relations(answer, git.as_ref().as_ref(), &commit));
             EventKind::Answered { target, stage, answer }

@@ -8,6 +8,7 @@
 
 mod atomic;
 mod cleanup;
+mod configuration;
 mod environment;
 mod error;
 mod lock;
@@ -22,6 +23,7 @@ mod trust;
 mod writer;
 
 pub use cleanup::{Cleanup, clean_up};
+pub use configuration::{CONFIG_FILE, ConfigFile, ConfigFiles, ConfigFilesError, LARGEST_CONFIG};
 pub use environment::{Environment, credentials_path, user_config_path};
 pub use error::StoreError;
 pub use lock::RunLock;

@@ -123,9 +123,25 @@ fn a_remote_that_begins_with_a_dash_is_no_option() {
     });
 }
 
+/// What the person who runs this test has configured must not matter, so it runs again in a child without any of it.
 #[test]
 fn nobody_is_asked_for_anything() {
+    const CHILD: &str = "AFTERPUSH_TEST_CHILD";
     let (sandbox, work) = Sandbox::ordinary();
+    if std::env::var_os(CHILD).is_none() {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "remotes::nobody_is_asked_for_anything"])
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", sandbox.path(""))
+            .env(CHILD, "1")
+            // Left over from the push whose hook we are: they would lead to another repository.
+            .envs([("GIT_DIR", "/nowhere"), ("GIT_CONFIG_PARAMETERS", "'a.b=c'"), ("GIT_CONFIG_GLOBAL", "/dev/null")])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
     let command = ls_remote_command(&work.join(".git"), "origin", &branch("main"));
     for (name, expected) in [
         ("GIT_TERMINAL_PROMPT", "0"),
@@ -137,6 +153,8 @@ fn nobody_is_asked_for_anything() {
         assert_eq!(value(&command, name), Some(expected), "{name}");
     }
     assert_eq!(value(&command, "GIT_CONFIG_COUNT"), None);
+    let removed = |name: &str| command.get_envs().any(|(key, value)| key == OsStr::new(name) && value.is_none());
+    assert!(removed("GIT_DIR") && removed("GIT_CONFIG_PARAMETERS") && !removed("GIT_CONFIG_GLOBAL"));
     // GIT_SSH_COMMAND would go before the user's own command, key file and all.
     sandbox.git(&work, &["config", "core.sshCommand", "ssh -i deploy_key"]);
     let command = ls_remote_command(&work.join(".git"), "origin", &branch("main"));

@@ -1,0 +1,209 @@
+//! `afterpush doctor`: what is installed, configured and reachable. Never shows a credential.
+//!
+//! What needs the network is asked by the monitor's program, which has the sockets; its answers are passed on.
+
+use std::{
+    io::Read,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use afterpush_store::StateRoot;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    args::DoctorArgs,
+    configuration::{self, combine_as},
+    context::{Context, beside},
+    error::{CommandError, ErrorKind, chain},
+    install::{HooksDirectory, Standing},
+    output::Output,
+};
+
+/// How long the monitor's program may take to ask the provider.
+const LIMIT: Duration = Duration::from_secs(20);
+/// The check that decides about exit code 78.
+const CONFIGURATION: &str = "configuration";
+
+/// One check.
+#[derive(Debug, Serialize, Deserialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    message: String,
+    #[serde(default)]
+    hint: Option<String>,
+}
+
+impl Check {
+    fn passed(name: &str, message: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), ok: true, message: message.into(), hint: None }
+    }
+
+    fn failed(name: &str, message: impl Into<String>, hint: &str) -> Self {
+        Self { name: name.to_owned(), ok: false, message: message.into(), hint: Some(hint.to_owned()) }
+    }
+
+    fn of_error(name: &str, error: CommandError) -> Self {
+        Self { name: name.to_owned(), ok: false, message: error.message, hint: error.hints.into_iter().next() }
+    }
+}
+
+/// Runs every check and prints what it found.
+pub(crate) fn doctor(context: &Context, args: &DoctorArgs, output: &mut Output) -> Result<u8, CommandError> {
+    let checks = examine(context);
+    if args.json {
+        output.print_json(&json!({ "checks": checks }))?;
+    } else {
+        for check in &checks {
+            let mark = if check.ok { "ok     " } else { "problem" };
+            output.print(&format!("{mark}  {}: {}\n", check.name, check.message))?;
+            if let Some(hint) = check.hint.as_ref().filter(|_| !check.ok) {
+                output.print(&format!("         {hint}\n"))?;
+            }
+        }
+    }
+    let problems: Vec<&Check> = checks.iter().filter(|check| !check.ok).collect();
+    Ok(match problems.iter().any(|check| check.name == CONFIGURATION) {
+        true => ErrorKind::Configuration.code(),
+        false => u8::from(!problems.is_empty()),
+    })
+}
+
+fn examine(context: &Context) -> Vec<Check> {
+    let mut checks = vec![git_program()];
+    let repository = match context.repository() {
+        Ok(repository) => repository,
+        Err(error) => {
+            checks.push(Check::of_error("repository", error));
+            return checks;
+        }
+    };
+    let place = repository.work_tree.as_ref().unwrap_or(&repository.common_dir);
+    checks.push(Check::passed("repository", place.display().to_string()));
+    checks.push(hook(context).unwrap_or_else(|error| Check::of_error("hook", error)));
+    checks.push(match beside("afterpush-hook") {
+        Ok(path) => Check::passed("hook program", path.display().to_string()),
+        Err(error) => Check::of_error("hook program", error),
+    });
+    checks.push(match StateRoot::for_writing(&context.environment, repository) {
+        Ok(root) => Check::passed("state directory", root.path().display().to_string()),
+        Err(error) => {
+            Check::failed("state directory", chain(&error), "set AFTERPUSH_STATE_DIR to a directory of your own")
+        }
+    });
+    let configuration = configured(context);
+    let is_configured = configuration.iter().all(|check| check.ok);
+    checks.extend(configuration);
+    match monitor(context) {
+        // The monitor repeats what was just said about the configuration.
+        Ok(answers) => checks.extend(
+            answers.into_iter().filter(|check| check.name != "trust" && (is_configured || check.name != CONFIGURATION)),
+        ),
+        Err(error) => checks.push(Check::of_error("monitor program", error)),
+    }
+    checks
+}
+
+fn git_program() -> Check {
+    const HINT: &str = "install git 2.25 or newer";
+    match Command::new("git").arg("--version").stdin(Stdio::null()).output() {
+        Ok(answer) if answer.status.success() => {
+            Check::passed("git", String::from_utf8_lossy(&answer.stdout).trim().to_owned())
+        }
+        Ok(answer) => Check::failed("git", format!("`git --version` ended with {}", answer.status), HINT),
+        Err(error) => Check::failed("git", format!("cannot be run: {error}"), HINT),
+    }
+}
+
+fn hook(context: &Context) -> Result<Check, CommandError> {
+    let directory = HooksDirectory::find(context)?;
+    let place = directory.hook().display().to_string();
+    let by = if directory.is_configured { " (by core.hooksPath)" } else { "" };
+    const HINT: &str = "run `afterpush install`";
+    Ok(match directory.standing()? {
+        Standing::Current => Check::passed("hook", format!("{place}{by}")),
+        Standing::Wrapped => Check::passed("hook", format!("run by the hook at {place}{by}")),
+        Standing::Other => Check::failed("hook", format!("{place}{by} is of another version of afterpush"), HINT),
+        Standing::Foreign if directory.is_huskys() => Check::failed(
+            "hook",
+            format!("husky's at {place}"),
+            "run `afterpush install`, which says what to add to it",
+        ),
+        Standing::Foreign => Check::failed("hook", format!("another hook stands at {place}{by}"), HINT),
+        Standing::Nothing => Check::failed("hook", format!("none at {place}{by}"), HINT),
+    })
+}
+
+fn configured(context: &Context) -> Vec<Check> {
+    let files = match configuration::read(context) {
+        Ok(files) => files,
+        Err(error) => return vec![Check::of_error(CONFIGURATION, error)],
+    };
+    let config = match combine_as(&files, files.is_trusted) {
+        Ok(config) => config,
+        Err(error) => return vec![Check::of_error(CONFIGURATION, error)],
+    };
+    let names: Vec<String> =
+        config.targets.iter().map(|target| format!("{} for {}", target.name, target.refs.as_str())).collect();
+    let mut checks = vec![match names.is_empty() {
+        true => Check::failed(CONFIGURATION, "no target is configured", "run `afterpush init`"),
+        false => Check::passed(CONFIGURATION, names.join(", ")),
+    }];
+    if files.repository.is_some() {
+        let left_out = &config.left_out;
+        checks.push(match (files.is_trusted, left_out.is_empty()) {
+            (true, _) => Check::passed("trust", "this repository's configuration is trusted as it stands"),
+            (false, true) => {
+                Check::passed("trust", "this repository's configuration asks for nothing that needs trust")
+            }
+            (false, false) => Check::passed("trust", format!("not trusted: {}", left_out.join("; "))),
+        });
+    }
+    checks
+}
+
+/// Has the monitor's program look for credentials and ask the provider.
+fn monitor(context: &Context) -> Result<Vec<Check>, CommandError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        checks: Vec<Check>,
+    }
+    let program = beside("afterpush-monitor")?;
+    let failed = |why: String| {
+        CommandError::new(ErrorKind::Internal, format!("{} doctor: {why}", program.display()))
+            .hint("run ./install.sh again")
+    };
+    let mut child = Command::new(&program)
+        .arg("doctor")
+        .current_dir(context.directory())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let mut answer = child.stdout.take().expect("its standard output was asked for");
+    let reader = thread::spawn(move || {
+        let mut text = Vec::new();
+        answer.read_to_end(&mut text).map(|_| text)
+    });
+    let start = Instant::now();
+    let status = loop {
+        match child.try_wait().map_err(|error| failed(error.to_string()))? {
+            Some(status) => break status,
+            None if start.elapsed() < LIMIT => thread::sleep(Duration::from_millis(20)),
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(failed(format!("no answer within {} s", LIMIT.as_secs())));
+            }
+        }
+    };
+    let text = reader.join().ok().and_then(Result::ok).unwrap_or_default();
+    let answer: Answer = serde_json::from_slice(&text).map_err(|error| failed(format!("{status}, {error}")))?;
+    let mut checks = vec![Check::passed("monitor program", program.display().to_string())];
+    checks.extend(answer.checks);
+    Ok(checks)
+}

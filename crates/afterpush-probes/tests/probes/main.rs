@@ -1,0 +1,7 @@
+//! The probes against real SQLite files and real sockets.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod database;
+mod health;
+mod server;
