@@ -14,15 +14,18 @@ use serde_json::Value;
 /// A target that nothing can be asked about: such a run ends as soon as it is known whether the push has landed.
 pub(crate) const BRANCHES: &str = "[[target]]\nname = \"web\"\nref = \"refs/heads/*\"\n";
 
+/// The user's configuration: a remote that has to be asked twice is asked again soon.
+pub(crate) const HURRY: &str = "[policy]\nfirst_interval = \"1s\"\n";
+
 /// How the run of one ref must end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     /// Landed, by the reflog of the remote-tracking ref.
     Reflog,
-    /// Landed, by the remote-tracking ref, which has no reflog.
+    /// Landed, by the remote-tracking ref, of which no reflog tells that this push set it; or by the remote, where the
+    /// monitor came too late to see how `git push` ended, or the kernel does not tell it.
     TrackingRef,
-    /// Landed, though nothing in the repository says so: by the exit code of `git push`, or by the remote where the monitor
-    /// came too late to see that exit, or the kernel does not tell it.
+    /// Landed, though nothing in the repository says so: by the exit code of `git push`, or as before by the remote.
     ExitCode,
     /// Landed, by the remote alone.
     Remote,
@@ -38,7 +41,9 @@ impl End {
         let proof = result["push_proof"].as_str();
         let expected: &[Option<&str>] = match self {
             Self::Reflog => &[Some("the remote-tracking ref's reflog has this push")],
-            Self::TrackingRef => &[Some("the remote-tracking ref is at this commit")],
+            Self::TrackingRef => {
+                &[Some("the remote-tracking ref is at this commit"), Some("the remote has the ref at this commit")]
+            }
             Self::ExitCode => &[Some("git push ended with exit code 0"), Some("the remote has the ref at this commit")],
             Self::Remote => &[Some("the remote has the ref at this commit")],
             Self::Refused => &[None],
@@ -57,6 +62,7 @@ pub(crate) struct Scene {
 pub(crate) fn each_git(test: impl Fn(&Scene)) {
     for git in gits() {
         let sandbox = Sandbox::with_git(&git);
+        sandbox.user_config(HURRY);
         let version = sandbox.git(sandbox.path(), &["--version"]);
         test(&Scene { sandbox, version });
     }

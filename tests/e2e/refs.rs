@@ -22,7 +22,7 @@ use nix::{
 use crate::gits::{
     BRANCHES,
     End::{ExitCode, Reflog, Refused, Remote, TrackingRef},
-    Scene, each_git, executable, is_root, lines, requests, result, runs, server_hook,
+    HURRY, Scene, each_git, executable, is_root, lines, requests, result, runs, server_hook,
 };
 
 const MAIN: &str = "refs/heads/main";
@@ -235,7 +235,7 @@ fn a_bare_repository_is_watched_by_the_users_own_targets() {
         let bare = scene.clone("own.git", &["--bare"], &project.bare);
         let to = |name: &str| format!("main:refs/heads/{name}");
         scene.push("without a target", &bare, &["origin", &to("a")], 0, &[]);
-        scene.sandbox.user_config(BRANCHES);
+        scene.sandbox.user_config(&format!("{BRANCHES}{HURRY}"));
         let runs = [(commit.as_str(), "refs/heads/b", ExitCode)];
         scene.push("without remote-tracking refs", &bare, &["origin", &to("b")], 0, &runs);
         scene.sandbox.git(&bare, &["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"]);
@@ -323,10 +323,7 @@ fn a_forced_push_ends_the_old_commits_run_as_superseded() {
     each_git(|scene| {
         let simulator = Simulator::start();
         let _ = simulator.add_app("web", "acme/web", "main", "https://web.example.invalid");
-        scene.sandbox.user_config(&format!(
-            "[provider.digitalocean]\napi_url = \"{}\"\n[policy]\nfirst_interval = \"1s\"\n",
-            simulator.url()
-        ));
+        scene.sandbox.user_config(&format!("[provider.digitalocean]\napi_url = \"{}\"\n{HURRY}", simulator.url()));
         scene.sandbox.credentials("[digitalocean]\ntoken = \"from-the-file\"\n");
         let provider = "provider = { kind = \"digitalocean\", app = \"web\" }\n";
         let project = scene.sandbox.project(&format!("{BRANCHES}{provider}"));
@@ -392,6 +389,8 @@ fn a_client_that_is_killed_after_the_server_accepted_is_watched() {
 #[test]
 fn a_server_that_takes_its_time_after_the_clients_death_is_asked_twice() {
     each_git(|scene| {
+        // Between the two questions the server, once let on, has the seconds that it has by default.
+        scene.sandbox.user_config("");
         let project = scene.project();
         // Tells when the remote's first answer is out; it cannot have the commit by then.
         let answered = scene.sandbox.path().join("answered");

@@ -22,8 +22,10 @@ pub(crate) enum HookError {
     Directory(#[source] std::io::Error),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
-    #[error("the repository belongs to another user")]
+    #[error("the repository belongs to another user; push as that user, or from a clone of your own")]
     Foreign,
+    #[error("it has more refs than are read; push fewer at once, or run `afterpush resume` afterwards")]
+    TooManyRefs,
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -80,11 +82,11 @@ fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
     if config.targets.is_empty() {
         return Ok(());
     }
-    let mut updates = input::updates();
-    updates.retain(|update| config.targets_of(&update.ref_name).next().is_some());
-    if updates.is_empty() {
-        return Ok(());
+    let updates = input::updates(|update| config.targets_of(&update.ref_name).next().is_some());
+    if updates.wanted.is_empty() {
+        return if updates.is_cut { Err(HookError::TooManyRefs) } else { Ok(()) };
     }
+    let updates = updates.wanted;
     let pusher = find_pusher(parent);
     if pusher.as_ref().is_some_and(|pusher| !pusher.exit_proves) {
         // A dry run.

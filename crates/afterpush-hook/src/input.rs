@@ -22,8 +22,10 @@ use nix::{
     unistd::{dup2_stdin, read},
 };
 
-/// Some ten thousand refs.
-const LONGEST_INPUT: usize = 1 << 20;
+/// Some hundred thousand refs.
+const LONGEST_INPUT: usize = 16 << 20;
+/// A ref name has at most 1,024 bytes, and there are two, and two object ids.
+const LONGEST_LINE: usize = 4 << 10;
 /// git has written all lines by the time the hook starts, or does so at once.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The remote that git takes when none is named.
@@ -64,24 +66,64 @@ impl Remote {
     }
 }
 
-/// The ref updates of this push; deletions and what is not readable are left out.
-pub(crate) fn updates() -> Vec<RefUpdate> {
-    let input = standard_input();
-    if input.is_empty() {
-        from_pre_commit(|name| env::var(name).ok()).into_iter().collect()
-    } else {
-        from_lines(&input)
-    }
+/// The ref updates of this push.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Updates {
+    /// Those that somebody wants watched; deletions and what is not readable are left out.
+    pub(crate) wanted: Vec<RefUpdate>,
+    /// The input was longer than is ever read: there may be more.
+    pub(crate) is_cut: bool,
 }
 
-fn from_lines(input: &[u8]) -> Vec<RefUpdate> {
-    let lines = input.split(|byte| *byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
-    lines
-        .filter_map(|line| match parse_ref_line(line) {
-            RefLine::Update(update) => Some(update),
-            RefLine::Deletion | RefLine::Unreadable => None,
-        })
-        .collect()
+/// Reads the ref updates of this push, and keeps those that are wanted.
+pub(crate) fn updates(is_wanted: impl Fn(&RefUpdate) -> bool) -> Updates {
+    let mut lines = Lines { is_wanted, part: Vec::new(), updates: Updates::default() };
+    if read_standard_input(&mut lines) {
+        lines.end();
+        return lines.updates;
+    }
+    let told = from_pre_commit(|name| env::var(name).ok()).into_iter().filter(|update| (lines.is_wanted)(update));
+    Updates { wanted: told.collect(), is_cut: false }
+}
+
+/// Takes lines as they come, so that a push of very many refs costs no more memory than the ones that are watched.
+struct Lines<F> {
+    is_wanted: F,
+    /// The beginning of a line whose end has not come.
+    part: Vec<u8>,
+    updates: Updates,
+}
+
+impl<F: Fn(&RefUpdate) -> bool> Lines<F> {
+    fn take(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            self.part.extend_from_slice(&rest[..end]);
+            self.take_line();
+            rest = &rest[end + 1..];
+        }
+        // What is longer than any line of git's is none; its rest will not be readable either.
+        if self.part.len() <= LONGEST_LINE {
+            self.part.extend_from_slice(rest);
+        }
+    }
+
+    fn take_line(&mut self) {
+        let line = std::mem::take(&mut self.part);
+        if let Ok(line) = str::from_utf8(&line)
+            && let RefLine::Update(update) = parse_ref_line(line)
+            && (self.is_wanted)(&update)
+        {
+            self.updates.wanted.push(update);
+        }
+    }
+
+    /// The input has ended; its last line need not have an end.
+    fn end(&mut self) {
+        if !self.updates.is_cut {
+            self.take_line();
+        }
+    }
 }
 
 /// pre-commit and prek read the standard input themselves and tell of the first ref only, in variables.
@@ -93,32 +135,39 @@ fn from_pre_commit(variable: impl Fn(&str) -> Option<String>) -> Option<RefUpdat
     Some(RefUpdate { commit, ref_name, previous })
 }
 
-/// Reads whole lines within the limits, then lets go of the pipe: a writer of more must not wait for us.
-fn standard_input() -> Vec<u8> {
+/// Reads within the limits, then lets go of the pipe: a writer of more must not wait for us. `false`: nothing came.
+fn read_standard_input<F: Fn(&RefUpdate) -> bool>(lines: &mut Lines<F>) -> bool {
     let stdin = io::stdin();
     // Some hook managers hand over a terminal that never ends.
     if stdin.is_terminal() {
-        return Vec::new();
+        return false;
     }
     let deadline = Instant::now() + PATIENCE;
-    let mut input = Vec::new();
-    let mut chunk = [0; 16 << 10];
-    let mut has_ended = false;
-    while input.len() < LONGEST_INPUT {
+    let mut chunk = [0; 64 << 10];
+    let mut size = 0;
+    loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let wait = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
         match poll(&mut [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)], wait) {
-            Ok(0) => break,
+            // Nothing more comes. Half a line could name another ref: it is dropped with the rest.
+            Ok(0) => {
+                lines.part.clear();
+                break;
+            }
             Ok(_) => {}
             Err(nix::errno::Errno::EINTR) if !left.is_zero() => continue,
             Err(_) => break,
         }
+        if size >= LONGEST_INPUT || (left.is_zero() && size > 0) {
+            lines.updates.is_cut = true;
+            break;
+        }
         match read(stdin.as_fd(), &mut chunk) {
-            Ok(0) => {
-                has_ended = true;
-                break;
+            Ok(0) => break,
+            Ok(count) => {
+                size += count;
+                lines.take(&chunk[..count]);
             }
-            Ok(count) => input.extend_from_slice(&chunk[..count]),
             Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) if !left.is_zero() => {}
             Err(_) => break,
         }
@@ -126,12 +175,7 @@ fn standard_input() -> Vec<u8> {
     if let Ok(null) = File::open("/dev/null") {
         let _ = dup2_stdin(null);
     }
-    if !has_ended {
-        // The last line may be half a line, which could name another ref.
-        let whole = input.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        input.truncate(whole);
-    }
-    input
+    size > 0
 }
 
 #[cfg(test)]
@@ -143,14 +187,23 @@ mod tests {
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
+    fn read_in_parts(input: &[u8], part: usize) -> Vec<String> {
+        let mut lines = Lines { is_wanted: |_: &RefUpdate| true, part: Vec::new(), updates: Updates::default() };
+        input.chunks(part).for_each(|bytes| lines.take(bytes));
+        lines.end();
+        lines.updates.wanted.iter().map(|update| update.ref_name.as_str().to_owned()).collect()
+    }
+
     #[test]
-    fn lines_that_are_no_text_are_left_out_and_the_others_count() {
+    fn lines_that_are_no_text_are_left_out_and_the_others_count_however_they_arrive() {
         let mut input = format!("HEAD {A} refs/heads/main {B}\n").into_bytes();
         input.extend_from_slice(b"\xff\xfe\n\nnonsense\n");
-        input.extend_from_slice(format!("HEAD {B} refs/heads/other {A}\n").as_bytes());
-        let names: Vec<_> = from_lines(&input).into_iter().map(|update| update.ref_name.as_str().to_owned()).collect();
-        assert_eq!(names, ["refs/heads/main", "refs/heads/other"]);
-        assert!(from_lines(b"").is_empty());
+        input.extend_from_slice(&vec![b'x'; 100_000]);
+        input.extend_from_slice(format!("\nHEAD {B} refs/heads/other {A}").as_bytes());
+        for part in [1, 7, 4096, input.len()] {
+            assert_eq!(read_in_parts(&input, part), ["refs/heads/main", "refs/heads/other"], "{part}");
+        }
+        assert!(read_in_parts(b"", 1).is_empty());
     }
 
     #[test]

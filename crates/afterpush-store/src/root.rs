@@ -107,9 +107,9 @@ impl StateRoot {
         let problem = if found.is_symlink() {
             "it is a symbolic link; name the directory itself"
         } else if !found.is_dir() {
-            "it is not a directory"
+            "it is not a directory; move it away, or set AFTERPUSH_STATE_DIR to another place"
         } else if found.uid() != geteuid().as_raw() {
-            "it belongs to another user"
+            "it belongs to another user; set AFTERPUSH_STATE_DIR to a directory of your own"
         } else if found.permissions().mode() & 0o022 != 0 {
             "other users can write to it; run chmod go-w on it"
         } else {
@@ -122,7 +122,7 @@ impl StateRoot {
 fn chosen(environment: &Environment) -> Result<Option<PathBuf>, StoreError> {
     match (&environment.state_dir, &environment.state_home) {
         (Some(path), _) if !path.is_absolute() => {
-            Err(StoreError::not_ours(path, "AFTERPUSH_STATE_DIR has to be an absolute path"))
+            Err(StoreError::not_ours(path, "AFTERPUSH_STATE_DIR has to be an absolute path; write it from the root on"))
         }
         (Some(path), _) => Ok(Some(path.clone())),
         (None, home) => Ok(home.as_ref().map(|home| home.join("afterpush"))),

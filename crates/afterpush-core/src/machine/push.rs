@@ -61,6 +61,13 @@ struct Gone {
     exit: Option<i32>,
 }
 
+impl Gone {
+    /// git itself said that it failed; it may have done so for another ref of the same push.
+    fn failed_by_itself(self) -> bool {
+        self.exit.is_some_and(|code| code > 0)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum RemoteQuestion {
     NotYet,
@@ -166,30 +173,39 @@ impl Push {
 
     pub(super) fn looked_locally(&mut self, now: Duration, look: LocalLook) -> Finding {
         match (look, self.gone) {
-            (LocalLook::Landed(proof), _) => Finding::Landed(proof),
+            (LocalLook::Landed(PushProof::Reflog), _) => Finding::Landed(PushProof::Reflog),
+            // A ref that is at the commit may have been there before. It counts when git says that it succeeded, or when the
+            // remote cannot be asked and git does not say that it failed.
+            (LocalLook::Landed(proof), Some(gone))
+                if gone.exit == Some(0) || (self.last_unknown.is_some() && !gone.failed_by_itself()) =>
+            {
+                Finding::Landed(proof)
+            }
             // The refs were looked at after the process had ended: what they do not say now, they will not say.
             (LocalLook::NotSeen, Some(Gone { exit: Some(0), .. })) => Finding::Landed(PushProof::ExitCode),
-            (LocalLook::NotSeen, Some(_)) => {
+            (_, Some(_)) => {
                 if self.remote == RemoteQuestion::NotYet {
                     self.remote = RemoteQuestion::Due(now);
                 }
                 Finding::Nothing
             }
-            (LocalLook::NotSeen, None) => Finding::Nothing,
+            (_, None) => Finding::Nothing,
         }
     }
 
     pub(super) fn looked_at_remote(&mut self, policy: &Policy, moment: Moment, look: RemoteLook) -> Finding {
         let now = moment.now;
         self.remote = RemoteQuestion::Due(now + policy.jittered(policy.first_interval, moment.roll));
+        let failed = self.gone.is_some_and(|gone| gone.failed_by_itself());
         match look {
             RemoteLook::Landed => Finding::Landed(PushProof::Remote),
-            RemoteLook::Contains => Finding::Landed(PushProof::RemoteContains),
+            // A push that was refused because the remote is ahead finds the same.
+            RemoteLook::Contains if !failed => Finding::Landed(PushProof::RemoteContains),
             RemoteLook::Unknown(why) => {
                 self.last_unknown = Some(why);
                 Finding::Nothing
             }
-            RemoteLook::Elsewhere => {
+            RemoteLook::Contains | RemoteLook::Elsewhere => {
                 self.last_unknown = None;
                 let Some(gone) = self.gone else {
                     return Finding::Nothing;
@@ -197,8 +213,7 @@ impl Push {
                 self.misses += 1;
                 // git says itself that it failed: one look is enough. A killed client, or one whose end we cannot read,
                 // may have left a server that is still taking the push in.
-                let failed_by_itself = gone.exit.is_some_and(|code| code > 0);
-                if failed_by_itself || self.misses > 1 {
+                if failed || self.misses > 1 {
                     let how = match gone.exit {
                         Some(code) if code > 0 => format!("git push ended with exit code {code}"),
                         Some(code) if code < 0 => format!("git push was ended by signal {}", -code),
