@@ -12,7 +12,15 @@ fn the_demo_shows_each_verdict_and_cleans_up() {
     let mut command = sandbox.command(sandbox.program("afterpush"), sandbox.path());
     let said = Said::of(command.args(["demo", "--fast"]).env("TMPDIR", &place));
     assert_eq!(said.code, Some(0), "{said:?}");
-    for text in ["$ git push", "afterpush: watching", "live:", "failed:", "live_contained"] {
+    for text in [
+        "$ git push",
+        "afterpush: watching",
+        "live:",
+        "not proven: timed_out",
+        "still serving",
+        "settings.sh",
+        "live_contained",
+    ] {
         assert!(said.stdout.contains(text) || said.stderr.contains(text), "{text}: {said:?}");
     }
     let left: Vec<_> = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()).collect();

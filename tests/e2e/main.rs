@@ -2,9 +2,9 @@
 //! its vendor's specification. One binary, so that it links once.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod demo;
 mod gits;
 mod hanging;
-mod demo;
 mod house;
 mod monitors;
 mod outcomes;

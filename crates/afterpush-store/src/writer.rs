@@ -100,7 +100,7 @@ impl RunWriter {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn log(&self, line: &str) -> Result<(), StoreError> {
-        let line = format!("{} {}", Timestamp::now(), line.replace(['\n', '\r'], " "));
+        let line = format!("{:.3} {}", Timestamp::now(), line.replace(['\n', '\r'], " "));
         let notice = "The log is full; nothing more is written to it.";
         atomic::append_line_within(&self.run.monitor_log_path(), &line, LONGEST_MONITOR_LOG, notice)
     }

@@ -68,7 +68,7 @@ impl Place {
                  [policy]\n\
                  first_interval = \"200ms\"\n\
                  slow_interval = \"1s\"\n\
-                 deadline = \"30s\"\n",
+                 deadline = \"12s\"\n",
                 place.port
             ),
         )?;

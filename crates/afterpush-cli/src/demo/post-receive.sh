@@ -29,19 +29,25 @@ deploy() {
     fi
     row "$commit" deploying
     echo "$commit" >"$release/commit"
-    # The new version starts beside the old one. Only when it is ready is the old one told to leave.
+    # The new version starts beside the old one. When it says that it is ready the deployment counts as a success, and the
+    # old version is told to leave, unless the new one is gone again.
     (cd "$release" && AFTERPUSH=$afterpush PORT=$port exec sh ./start.sh) &
     app=$!
     until [ -e "$release/ready" ]; do
         kill -0 "$app" 2>/dev/null || fail
         sleep 0.1
     done
+    row "$commit" success
+    echo "deployed $commit"
+    sleep 0.2
+    if ! kill -0 "$app" 2>/dev/null; then
+        echo "the new version has ended by itself; the old one stays"
+        exit 0
+    fi
     if [ -e "$root/site/current" ]; then
         rm -f "$root/site/$(cat "$root/site/current")/commit"
     fi
     echo "$commit" >"$root/site/current"
-    row "$commit" success
-    echo "deployed $commit"
 }
 
 while read -r _ commit ref; do
