@@ -27,6 +27,7 @@ impl Scene {
             commit: CommitId::parse(COMMIT).unwrap(),
             ref_name: RefName::parse("refs/heads/main").unwrap(),
             remote_url: "git@github.com:acme/web.git".to_owned(),
+            pushed_at: None,
             token: Secret::new("token"),
         };
         let provider = registry::build("digitalocean", setup).unwrap();
