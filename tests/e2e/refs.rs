@@ -21,7 +21,7 @@ use nix::{
 
 use crate::gits::{
     BRANCHES,
-    End::{ExitCode, Reflog, Refused, Remote, TrackingRef},
+    End::{self, ExitCode, Reflog, Refused, Remote, TrackingRef},
     HURRY, Scene, each_git, executable, is_root, lines, requests, result, runs, server_hook,
 };
 
@@ -351,20 +351,23 @@ fn a_forced_push_ends_the_old_commits_run_as_superseded() {
     });
 }
 
-/// A push to a server that halts in one of its hooks: the sandbox's file `go` lets it on.
-fn halted_push(scene: &Scene, project: &Project<'_>, hook: &str) -> Child {
-    let (place, entered) = (scene.sandbox.path(), scene.sandbox.path().join("entered"));
-    let (go, place) = (place.join("go"), place.display());
-    let halt = format!(
-        ": >'{}'\nwhile [ -d '{place}' ] && [ ! -e '{}' ]; do sleep 0.02; done",
-        entered.display(),
-        go.display()
-    );
-    server_hook(project, hook, &halt);
-    let mut push = project.push_command(&["origin", "main"]);
+/// A push to a server that halts in one of its hooks, until the sandbox's file `go` is there; then the hook ends with `code`.
+fn halted_push(scene: &Scene, project: &Project<'_>, arguments: &[&str], hook: &str, code: i32) -> Child {
+    let place = scene.sandbox.path();
+    let (entered, go) = (place.join("entered"), place.join("go"));
+    let (there, go) = (place.display(), go.display());
+    let halt = format!("while [ -d '{there}' ] && [ ! -e '{go}' ]; do sleep 0.02; done");
+    server_hook(project, hook, &format!(": >'{}'\n{halt}\nexit {code}", entered.display()));
+    let mut push = project.push_command(arguments);
     let push = push.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_until("the server's hook", || entered.exists());
     push
+}
+
+/// The end of the only run.
+fn ends(scene: &Scene, what: &str, end: End) {
+    let (id, (run, _)) = requests(&scene.sandbox).into_iter().next().unwrap();
+    end.check(&format!("{what} ({})", scene.version()), &result(&run, &id));
 }
 
 fn kill_hard(mut push: Child) {
@@ -377,11 +380,10 @@ fn a_client_that_is_killed_after_the_server_accepted_is_watched() {
     each_git(|scene| {
         let project = scene.project();
         let commit = project.head();
-        let push = halted_push(scene, &project, "post-receive");
+        let push = halted_push(scene, &project, &["origin", "main"], "post-receive", 0);
         kill_hard(push);
         fs::write(scene.sandbox.path().join("go"), "").unwrap();
-        let (id, (run, _)) = requests(&scene.sandbox).into_iter().next().unwrap();
-        Remote.check("killed", &result(&run, &id));
+        ends(scene, "killed", Remote);
         assert_eq!(scene.remote_has(&project, MAIN), Some(commit));
         let tracking = ["rev-parse", "--verify", "--quiet", "refs/remotes/origin/main"];
         assert_ne!(scene.sandbox.try_git(&project.work, &tracking).code, Some(0), "git itself does not know");
@@ -399,12 +401,26 @@ fn a_server_that_takes_its_time_after_the_clients_death_is_asked_twice() {
         let upload_pack = scene.sandbox.path().join("upload-pack");
         executable(&upload_pack, &format!("git-upload-pack \"$@\"\n: >'{}'", answered.display()));
         project.git(&["config", "remote.origin.uploadpack", upload_pack.to_str().unwrap()]);
-        let push = halted_push(scene, &project, "pre-receive");
+        let push = halted_push(scene, &project, &["origin", "main"], "pre-receive", 0);
         kill_hard(push);
         wait_until("the remote's first answer", || answered.exists());
         fs::write(scene.sandbox.path().join("go"), "").unwrap();
-        let (id, (run, _)) = requests(&scene.sandbox).into_iter().next().unwrap();
-        Remote.check("killed early", &result(&run, &id));
+        ends(scene, "killed early", Remote);
+    });
+}
+
+#[test]
+fn a_client_that_is_killed_before_the_server_refused_is_not_completed() {
+    each_git(|scene| {
+        let project = scene.project();
+        let back = format!("{}:main", project.head());
+        project.commit("new");
+        project.git(&["push", "--no-verify", "--quiet", "origin", "main"]);
+        // git's exit tells nothing, and the remote's ref contains the commit, as it did before this push.
+        let push = halted_push(scene, &project, &["--force", "origin", &back], "pre-receive", 1);
+        kill_hard(push);
+        fs::write(scene.sandbox.path().join("go"), "").unwrap();
+        ends(scene, "killed before the refusal", Refused);
     });
 }
 

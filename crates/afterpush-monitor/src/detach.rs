@@ -29,7 +29,7 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
-/// Closes this process to others of the same user: no core file, no /proc/<pid>/environ, no ptrace.
+/// Closes this process to others of the same user: no core file, no `/proc/<pid>/environ`, no ptrace.
 pub fn protect() {
     let _ = prctl::set_dumpable(false);
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);

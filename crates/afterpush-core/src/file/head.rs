@@ -1,4 +1,4 @@
-//! heads/<remote>--<ref slug>.json: the newest push of a ref that is proven to have landed.
+//! `heads/<remote>--<ref slug>.json`: the newest push of a ref that is proven to have landed.
 //!
 //! Written by the monitor that proved it. An older run of the same ref learns from it that it was superseded, and the hook
 //! finds in it the run whose failure the person has not been told yet, both without a look at every stored run.
