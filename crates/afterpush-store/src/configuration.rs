@@ -196,7 +196,7 @@ mod tests {
         let environment = Environment::default();
         let with = |bytes: &[u8]| ConfigFiles::with(&environment, None, "it".to_owned(), Some(bytes.to_vec()));
         assert!(with(b"\xff").unwrap_err().to_string().contains("it is not valid UTF-8"));
-        let error = with(b"[[target]]\nnam = 1\n").unwrap().combine().unwrap_err();
-        assert_eq!((error.file.as_str(), error.line), ("it", 2));
+        let error = with(b"[[target]]\nname = \"web\"\nnam = 1\n").unwrap().combine().unwrap_err();
+        assert_eq!((error.file.as_str(), error.line), ("it", 3));
     }
 }
