@@ -76,6 +76,9 @@ impl World {
     fn look_at_remote(&self) -> Pending {
         let request = self.recorder.borrow().request().clone();
         let git = Rc::clone(&self.git);
+        // A push that moves the ref back finds it containing the commit whether it landed or not.
+        let before = request.previous.as_ref().map(|id| relate(git.as_ref().as_ref(), id.as_str(), &request.commit));
+        let contained_before = before == Some(Relation::Contains);
         let command = ls_remote_command(&self.git_dir, &request.remote, &request.ref_name);
         Box::pin(async move {
             EventKind::LookedAtRemote(match ask_remote(command).await {
@@ -84,6 +87,7 @@ impl World {
                     Some(there) if there == request.commit => RemoteLook::Landed,
                     Some(there) => match relate(git.as_ref().as_ref(), there.as_str(), &request.commit) {
                         Relation::Same => RemoteLook::Landed,
+                        Relation::Contains if contained_before => RemoteLook::Elsewhere,
                         Relation::Contains => RemoteLook::Contains,
                         Relation::Other => RemoteLook::Elsewhere,
                     },

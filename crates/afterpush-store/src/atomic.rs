@@ -94,7 +94,7 @@ pub(crate) fn append_line_within(path: &Path, line: &str, limit: u64, notice: &s
         Ok(room) if line.len() >= room => {
             let cut = &line[..line.floor_char_boundary(room)];
             // Filled up to the limit, so that every later call finds no room: the notice stands there once.
-            append_to(&mut file, &format!("{cut:room$}\n{notice}"))
+            append_to(&mut file, &format!("{cut}{}\n{notice}", " ".repeat(room - cut.len())))
         }
         _ => append_to(&mut file, line),
     };
