@@ -404,6 +404,24 @@ fn a_repository_that_is_not_trusted_gets_the_safe_part_only() {
 }
 
 #[test]
+fn the_log_holds_as_much_as_is_asked_for_and_never_the_token() {
+    for (wish, has_changes, has_detail) in [("", true, false), ("off", false, false), ("debug", true, true)] {
+        let scene = Scene::new();
+        let project = scene.project();
+        let mut push = project.push_command(&["origin", "main"]);
+        let said = Said::of(push.env("DIGITALOCEAN_ACCESS_TOKEN", TOKEN).env("AFTERPUSH_LOG", wish));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let commit = project.head();
+        scene.simulator.deploy(&scene.app, &commit).set_phase("ACTIVE");
+        ended(&project, &commit, "live", 0);
+        let log = fs::read_to_string(project.runs(&commit)[0].join("monitor.log")).unwrap_or_default();
+        assert_eq!(log.contains("finished: live"), has_changes, "{wish}: {log}");
+        assert_eq!(log.contains("debug: Ask { target: 0, stage: Provider }"), has_detail, "{wish}: {log}");
+        assert!(!log.contains(TOKEN), "{wish}: {log}");
+    }
+}
+
+#[test]
 fn the_token_is_in_no_file_and_in_no_process() {
     let scene = Scene::new();
     let project = scene.project();

@@ -6,11 +6,14 @@ use afterpush_core::{
     file::{Document, HistoryLine, MonitorInfo, MonitorPid, Report, Request},
     machine::State,
     policy::Policy,
+    text::clean_line,
 };
 use afterpush_store::{RepositoryStore, RunDirectory, RunWriter, StoreError};
 use jiff::Timestamp;
 use serde_json::json;
 
+/// The longest line about a question or an answer.
+const LONGEST_DETAIL: usize = 1000;
 /// Between two tries to write a result.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -25,6 +28,31 @@ pub struct Recorder {
     shown: Vec<String>,
     finished_at: Option<Timestamp>,
     disk_trouble: bool,
+    detail: Detail,
+}
+
+/// How much stands in monitor.log: the variable `AFTERPUSH_LOG`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// `off`: nothing.
+    Off,
+    /// What has changed.
+    #[default]
+    Changes,
+    /// `debug`: also each question, answer and timer.
+    Everything,
+}
+
+impl Detail {
+    /// Reads the variable's value; what is not known is the default.
+    #[must_use]
+    pub fn read(value: Option<&str>) -> Self {
+        match value {
+            Some("off") => Self::Off,
+            Some("debug") => Self::Everything,
+            _ => Self::Changes,
+        }
+    }
 }
 
 impl Recorder {
@@ -43,6 +71,7 @@ impl Recorder {
             shown: Vec::new(),
             finished_at: None,
             disk_trouble: false,
+            detail: Detail::read(std::env::var("AFTERPUSH_LOG").ok().as_deref()),
         };
         let done = recorder.writer.write_monitor(&recorder.monitor);
         recorder.heed(done);
@@ -94,8 +123,17 @@ impl Recorder {
 
     /// One line for the monitor's log. The text must hold no secret.
     pub fn log(&mut self, line: &str) {
-        let done = self.writer.log(line);
-        self.heed(done);
+        if self.detail != Detail::Off {
+            let done = self.writer.log(line);
+            self.heed(done);
+        }
+    }
+
+    /// One line for the monitor's log when everything is wanted there. The text must hold no secret.
+    pub fn log_detail(&mut self, line: impl FnOnce() -> String) {
+        if self.detail == Detail::Everything {
+            self.log(&clean_line(&line(), LONGEST_DETAIL));
+        }
     }
 
     /// Stores the cleaned log of a failed deployment.

@@ -152,6 +152,7 @@ impl Outside for World {
     }
 
     fn begin(&mut self, effect: &Effect, state: &State) -> Option<Pending> {
+        self.recorder.borrow_mut().log_detail(|| format!("debug: {effect:?}"));
         match effect {
             Effect::LookAtRemote => Some(self.look_at_remote()),
             Effect::Ask { target, stage } => self.ask(*target, *stage, state),
@@ -206,6 +207,10 @@ impl Outside for World {
     fn heard(&mut self, kind: &EventKind) {
         if matches!(kind, EventKind::PusherGone { .. }) {
             self.pusher_gone = true;
+        }
+        if *kind != EventKind::Tick {
+            // Events hold what was read and cleaned, and no credential or address that could carry one.
+            self.recorder.borrow_mut().log_detail(|| format!("debug: {kind:?}"));
         }
     }
 }
