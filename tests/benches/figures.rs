@@ -200,18 +200,7 @@ fn polling() {
 }
 
 fn follow(policy: &Policy, random: &mut Random) -> (usize, Duration) {
-    let unavailable = || StagePlan::Unavailable(String::new());
-    let target = TargetPlan {
-        name: "web".to_owned(),
-        provider: StagePlan::Ask,
-        database: unavailable(),
-        health: unavailable(),
-        health_needs_site: false,
-        health_names_commit: false,
-        health_passes: 1,
-        health_failures: 1,
-        accept_unversioned_health: false,
-    };
+    let target = TargetPlan { provider: StagePlan::Ask, ..TargetPlan::unavailable("web", "not configured") };
     let end = Duration::from_secs(240);
     // The deployment appears some seconds after the push, and ends four minutes after it has appeared.
     let appears = Duration::from_secs_f64(2.0 + 8.0 * random.next());

@@ -6,7 +6,7 @@ use afterpush_core::{
     config::Config,
     file::{MonitorPid, Request},
     id::CommitId,
-    machine::{EventKind, Plan, State},
+    machine::{EventKind, Plan, State, TargetPlan},
     policy::Policy,
 };
 use afterpush_git::Git;
@@ -162,18 +162,7 @@ fn read_config(
 }
 
 fn nothing_to_ask() -> (Sources, Plan, Policy) {
-    let unavailable = || afterpush_core::machine::StagePlan::Unavailable("the configuration cannot be used".to_owned());
-    let target = afterpush_core::machine::TargetPlan {
-        name: "configuration".to_owned(),
-        provider: unavailable(),
-        database: unavailable(),
-        health: unavailable(),
-        health_needs_site: false,
-        health_names_commit: false,
-        health_passes: 1,
-        health_failures: 1,
-        accept_unversioned_health: false,
-    };
+    let target = TargetPlan::unavailable("configuration", "the configuration cannot be used");
     (Sources::none(), Plan { targets: vec![target], has_pusher: true }, Policy::default())
 }
 

@@ -98,18 +98,7 @@ fn observation(state: DeploymentState) -> ProviderObservation {
 }
 
 fn plan() -> Plan {
-    let unavailable = || StagePlan::Unavailable("not configured".to_owned());
-    let target = TargetPlan {
-        name: "web".to_owned(),
-        provider: StagePlan::Ask,
-        database: unavailable(),
-        health: unavailable(),
-        health_needs_site: false,
-        health_names_commit: false,
-        health_passes: 1,
-        health_failures: 1,
-        accept_unversioned_health: false,
-    };
+    let target = TargetPlan { provider: StagePlan::Ask, ..TargetPlan::unavailable("web", "not configured") };
     Plan { targets: vec![target], has_pusher: true }
 }
 

@@ -32,6 +32,25 @@ pub struct TargetPlan {
     pub accept_unversioned_health: bool,
 }
 
+impl TargetPlan {
+    /// A target of which nothing can be asked, for this reason: what can be is added to it.
+    #[must_use]
+    pub fn unavailable(name: &str, reason: &str) -> Self {
+        let stage = || StagePlan::Unavailable(reason.to_owned());
+        Self {
+            name: name.to_owned(),
+            provider: stage(),
+            database: stage(),
+            health: stage(),
+            health_needs_site: false,
+            health_names_commit: false,
+            health_passes: 1,
+            health_failures: 1,
+            accept_unversioned_health: false,
+        }
+    }
+}
+
 /// Whether a stage can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StagePlan {

@@ -19,17 +19,12 @@ const OURS: &str = "1111111111111111111111111111111111111111";
 const LATER: &str = "2222222222222222222222222222222222222222";
 
 fn target() -> TargetPlan {
-    let unavailable = || StagePlan::Unavailable("not configured".to_owned());
     TargetPlan {
-        name: "web".to_owned(),
         provider: StagePlan::Ask,
-        database: unavailable(),
-        health: unavailable(),
-        health_needs_site: false,
         health_names_commit: true,
         health_passes: 3,
         health_failures: 5,
-        accept_unversioned_health: false,
+        ..TargetPlan::unavailable("web", "not configured")
     }
 }
 
