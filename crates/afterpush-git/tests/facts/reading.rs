@@ -149,7 +149,10 @@ fn the_ownership_check_of_git_is_kept() {
     Sandbox::each(|kind, sandbox, work| {
         let chown = std::process::Command::new("chown").args(["-R", "12345:12345"]).arg(sandbox.path("")).output();
         if !chown.is_ok_and(|output| output.status.success()) {
-            eprintln!("skipped: only root can give a repository to another user");
+            afterpush_testkit::sandbox::skipped(
+                "the_ownership_check_of_git_is_kept",
+                "only root can give a repository to another user",
+            );
             return;
         }
         let error = Git::open(&work.join(".git")).map(|_| ()).unwrap_err();

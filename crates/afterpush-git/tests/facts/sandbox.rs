@@ -50,7 +50,10 @@ impl Sandbox {
             if sandbox.init(kind) {
                 test(kind, &sandbox, &sandbox.path("work"));
             } else {
-                eprintln!("skipped for {kind:?}: this git cannot make such a repository");
+                afterpush_testkit::sandbox::skipped(
+                    "git facts",
+                    &format!("this git cannot make a {kind:?} repository"),
+                );
             }
         }
     }

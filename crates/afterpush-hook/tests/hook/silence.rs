@@ -106,10 +106,12 @@ fn state_that_cannot_be_written_is_one_line_and_the_push_goes_on() {
 }
 
 #[test]
-#[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn a_strangers_repository_is_not_watched() {
     if !geteuid().is_root() {
-        eprintln!("skipped: only root can give a directory to somebody else");
+        afterpush_testkit::sandbox::skipped(
+            "a_strangers_repository_is_not_watched",
+            "only root can give a directory to somebody else",
+        );
         return;
     }
     let fixture = Fixture::new();

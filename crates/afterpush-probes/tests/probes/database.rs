@@ -317,6 +317,9 @@ async fn a_database_that_may_not_be_read_is_unauthorized() {
     child.args(["--exact", "database::a_database_that_may_not_be_read_is_unauthorized"]).env(CHILD, &database.path);
     match child.uid(12_345).current_dir("/").output() {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
-        Err(error) => eprintln!("skipped: no process of another user can be started here: {error}"),
+        Err(error) => {
+            let why = format!("no process of another user can be started here: {error}");
+            afterpush_testkit::sandbox::skipped("a_database_that_may_not_be_read_is_unauthorized", &why);
+        }
     }
 }

@@ -212,10 +212,12 @@ fn no_repository_and_broken_pointers_are_said_so() {
 }
 
 #[test]
-#[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn a_strangers_repository_is_not_ours() {
     if !geteuid().is_root() {
-        eprintln!("skipped: only root can give a directory to somebody else");
+        afterpush_testkit::sandbox::skipped(
+            "a_strangers_repository_is_not_ours",
+            "only root can give a directory to somebody else",
+        );
         return;
     }
     let fixture = Fixture::new();

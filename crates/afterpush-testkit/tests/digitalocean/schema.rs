@@ -1,7 +1,5 @@
 //! The simulator's answers against the vendor's OpenAPI document, where that is at hand.
 
-#![allow(clippy::print_stderr, reason = "a test that is skipped must say so, and why")]
-
 use std::{fs, path::PathBuf};
 
 use afterpush_testkit::digitalocean::Simulator;
@@ -18,7 +16,10 @@ struct Vendor(Value);
 impl Vendor {
     fn read() -> Option<Self> {
         let Some(folder) = std::env::var_os("AFTERPUSH_PROVIDER_SPECS") else {
-            eprintln!("skipped: AFTERPUSH_PROVIDER_SPECS does not name a folder with the vendor's OpenAPI document");
+            afterpush_testkit::sandbox::skipped(
+                "the vendor's schemas",
+                "AFTERPUSH_PROVIDER_SPECS does not name a folder with them",
+            );
             return None;
         };
         let path = PathBuf::from(folder).join("digitalocean/openapi-apps.json");

@@ -1,7 +1,5 @@
 //! Bodies from outside of this repository, where they are at hand.
 
-#![allow(clippy::print_stderr, reason = "a test that is skipped must say so, and why")]
-
 use std::{fs, path::PathBuf};
 
 use afterpush_core::observation::DeploymentState as State;
@@ -13,7 +11,10 @@ fn samples() -> Option<PathBuf> {
     match std::env::var_os("AFTERPUSH_PROVIDER_SPECS") {
         Some(folder) => Some(PathBuf::from(folder).join("digitalocean/synthetic")),
         None => {
-            eprintln!("skipped: AFTERPUSH_PROVIDER_SPECS does not name a folder with the vendor's samples");
+            afterpush_testkit::sandbox::skipped(
+                "the vendor's samples",
+                "AFTERPUSH_PROVIDER_SPECS does not name a folder with them",
+            );
             None
         }
     }
