@@ -167,6 +167,20 @@ fn t11_a_superseded_deployment_ends_and_a_live_descendant_counts() {
 }
 
 #[test]
+fn t11_a_deployment_that_a_strangers_push_replaced_is_superseded_at_once() {
+    let scene = Scene::new();
+    let project = scene.project();
+    let commit = scene.push(&project);
+    scene.simulator.deploy(&scene.app, &commit).set_phase("BUILDING");
+    project.status(&commit, "deploying", |status| status["phase"] == "deploying");
+    scene.simulator.supersede(&scene.app, &commit);
+    let theirs = "d".repeat(40);
+    scene.simulator.deploy(&scene.app, &theirs).set_phase("ACTIVE");
+    let (result, _) = ended(&project, &commit, "superseded", 1);
+    assert_eq!(result["outcome_by"], theirs, "{result:#}");
+}
+
+#[test]
 fn a_forced_push_supersedes_the_commit_that_it_removes() {
     let scene = Scene::new();
     let project = scene.project();

@@ -43,6 +43,8 @@ pub struct Serving {
     pub commit: Option<SeenCommit>,
     /// The address at which the application answers.
     pub site_url: Option<String>,
+    /// It is later than the deployment of the pushed commit, and so took its place.
+    pub is_later: bool,
 }
 
 /// Where a deployment stands, in our words.

@@ -146,6 +146,13 @@ impl Target {
             return self.pass_contained(by);
         }
         let by = newer.map(|newer| newer.commit.clone());
+        // Something later serves that does not contain ours, as far as this repository knows: there is nothing to wait for.
+        let replacement = seen.serving.as_ref().filter(|serving| serving.is_later).and_then(|it| it.commit.as_ref());
+        if let Some(commit) = replacement {
+            self.provider.decide(Verdict::Failed, format!("{} serves instead", abbreviated(&commit.id)));
+            let reason = format!("a later deployment, of {}, replaced this one", abbreviated(&commit.id));
+            return self.end(Outcome::Superseded { by: by.or_else(|| Some(commit.id.clone())) }, reason);
+        }
         if deployment.state == DeploymentState::Canceled && newer.is_none() {
             let reason = deployment.reason.clone().unwrap_or_else(|| "the deployment was canceled".to_owned());
             self.provider.decide(Verdict::Failed, "canceled");

@@ -222,6 +222,9 @@ impl Target {
             let reason =
                 format!("{} was pushed later, and the deadline passed first ({waiting})", abbreviated(&newer.commit));
             self.end(Outcome::Superseded { by: Some(newer.commit.clone()) }, reason);
+        } else if self.overtaken_at.is_some() {
+            let reason = "a later deployment replaced this one, and none that contains this commit went live in time";
+            self.end(Outcome::Superseded { by: None }, reason.to_owned());
         } else {
             self.end(Outcome::TimedOut { phase }, format!("the deadline passed while waiting for {waiting}"));
         }

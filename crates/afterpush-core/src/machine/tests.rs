@@ -50,7 +50,7 @@ fn deployment(state: DeploymentState) -> ProviderObservation {
 
 fn serving(relation: Relation) -> ProviderObservation {
     let commit = Some(seen(LATER, relation));
-    let serving = Some(Serving { deployment_id: "d2".to_owned(), commit, site_url: None });
+    let serving = Some(Serving { deployment_id: "d2".to_owned(), commit, site_url: None, is_later: false });
     ProviderObservation { serving, ..ProviderObservation::default() }
 }
 
@@ -392,6 +392,31 @@ fn t11_a_live_descendant_makes_ours_live_and_another_live_commit_does_not() {
         ProviderObservation { serving: serving(Relation::Contains).serving, ..deployment(DeploymentState::Superseded) };
     world.provider(replaced);
     assert_eq!(world.outcome(), Some(OutcomeWord::LiveContained));
+}
+
+#[test]
+fn t11_what_a_later_unrelated_deployment_has_replaced_ends_at_once() {
+    for state in [DeploymentState::Superseded, DeploymentState::Replaced] {
+        let mut seen = ProviderObservation { serving: serving(Relation::Other).serving, ..deployment(state) };
+        let mut world = World::landed(vec![target()]);
+        world.until_asked(StageKind::Provider);
+        world.provider(seen.clone());
+        assert_eq!(world.outcome(), None, "what serves may be what served before");
+        world.until_asked(StageKind::Provider);
+        seen.serving.as_mut().unwrap().is_later = true;
+        world.provider(seen);
+        assert_eq!(world.state.outcome(), Some(&Outcome::Superseded { by: Some(LATER.to_owned()) }));
+    }
+}
+
+#[test]
+fn t11_a_superseded_deployment_is_not_called_a_timeout() {
+    let mut world = World::landed(vec![target()]);
+    world.policy.deadline = Duration::from_secs(60);
+    world.state = State::new(Plan { targets: vec![target()], has_pusher: true }, &world.policy);
+    world.tell(EventKind::LookedLocally(LocalLook::Landed(PushProof::Reflog)));
+    let outcome = world.run(|_, _| Ok(Answer::Provider(deployment(DeploymentState::Superseded))));
+    assert_eq!(outcome, Outcome::Superseded { by: None });
 }
 
 #[test]

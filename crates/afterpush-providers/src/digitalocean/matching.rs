@@ -59,13 +59,14 @@ impl Wanted {
         has_ended && earliest.zip(created_at).is_some_and(|(earliest, created_at)| created_at < earliest)
     }
 
-    /// What an app serves now.
-    pub(super) fn serving(&self, app: &App) -> Option<Serving> {
+    /// What an app serves now, compared with the commit's own deployment where there is one.
+    pub(super) fn serving(&self, app: &App, ours: Option<&Deployment>) -> Option<Serving> {
         let active = app.active.as_ref()?;
         Some(Serving {
             deployment_id: active.id.as_str().to_owned(),
             commit: self.commit_of(active),
             site_url: app.site_url(),
+            is_later: ours.is_some_and(|ours| active.id != ours.id && active.created_at() > ours.created_at()),
         })
     }
 

@@ -48,7 +48,7 @@ pub(super) fn of(
             progress,
             reason,
         }),
-        serving: app.and_then(|app| wanted.serving(app)),
+        serving: app.and_then(|app| wanted.serving(app, Some(ours))),
         will_not_deploy: None,
     })
 }
@@ -58,7 +58,7 @@ pub(super) fn of_none(wanted: &Wanted, app: Option<&App>) -> ProviderObservation
     let pinned = app.and_then(|app| app.pinned.as_ref());
     ProviderObservation {
         deployment: None,
-        serving: app.and_then(|app| wanted.serving(app)),
+        serving: app.and_then(|app| wanted.serving(app, None)),
         will_not_deploy: pinned.map(|pinned| {
             let to = match &pinned.id {
                 Some(id) => format!("to deployment {} ", id.as_str()),

@@ -180,3 +180,26 @@ fn a_site_address_with_credentials_or_without_a_host_is_not_handed_on() {
         assert_eq!(seen.site_url.as_deref(), expected);
     }
 }
+
+#[test]
+fn what_serves_is_told_to_be_later_than_ours_only_when_it_is() {
+    let superseded = ended("SUPERSEDED", (2, 6));
+    for (serving, is_later) in [
+        (later(), true),
+        (with(later(), "created_at", json!("2026-01-01T00:00:00Z")), false),
+        (with(later(), "created_at", Value::Null), false),
+    ] {
+        let seen = observe(
+            &mut following(),
+            &[
+                (OURS_PATH, ok(one(superseded.clone()))),
+                (APP_PATH, ok(app_with("active_deployment", serving))),
+                (LIST_PATH, ok(list(std::slice::from_ref(&superseded)))),
+            ],
+        );
+        assert_eq!(seen.serving.unwrap().is_later, is_later);
+    }
+    let nothing_of_ours =
+        observe(&mut by_id(), &[(APP_PATH, ok(app_with("active_deployment", later()))), (LIST_PATH, ok(list(&[])))]);
+    assert!(!nothing_of_ours.serving.unwrap().is_later, "there is nothing to compare it with");
+}
