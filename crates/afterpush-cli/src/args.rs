@@ -5,6 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+/// What the programs are for, in one line.
+const ABOUT: &str = "Tells whether the commit that you pushed is live";
+
 const EXIT_CODES: &str = "\
 Exit codes of status, watch and deploy-status:
   0  live        the commit is live, proven by an answer that names it
@@ -19,7 +22,7 @@ const REVISION: &str = "Any revision of this repository, or an object id (4 digi
 
 /// Follows a `git push` until its commit is live.
 #[derive(Debug, Parser)]
-#[command(name = "afterpush", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "afterpush", version, about = ABOUT, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub(crate) struct Afterpush {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -27,7 +30,7 @@ pub(crate) struct Afterpush {
 
 /// Tells whether a pushed commit is live.
 #[derive(Debug, Parser)]
-#[command(name = "deploy-status", version, about, after_help = EXIT_CODES)]
+#[command(name = "deploy-status", version, about = ABOUT, after_help = EXIT_CODES)]
 pub(crate) struct DeployStatus {
     #[command(flatten)]
     pub(crate) status: StatusArgs,

@@ -146,7 +146,11 @@ fn not_found(
         None => format!("not found: {asked} names no commit here and no watched run\n"),
     };
     for (distance, run) in &nearest {
-        let place = if *distance == 1 { "1 commit before".to_owned() } else { format!("{distance} commits before") };
+        let place = match distance {
+            0 => "HEAD itself".to_owned(),
+            1 => "1 commit before".to_owned(),
+            _ => format!("{distance} commits before"),
+        };
         text.push_str(&format!("  nearest, {place}: {}\n", headline(run, None, now())));
     }
     let next = match configuration {
