@@ -214,13 +214,17 @@ pub(crate) fn uninstall(context: &Context, output: &mut Output) -> Result<u8, Co
         Standing::Foreign | Standing::Wrapped if manager_of(&hook)?.is_some() => {
             let (legacy, old) = (directory.path.join(LEGACY), directory.path.join(OLD));
             let (was_wrapped, was_moved) = (remove_shim(&legacy)?, remove_shim(&old)?);
-            if manager_of(&chained)?.is_some() {
+            let was_kept = manager_of(&chained)?.is_some();
+            if was_kept {
                 fs::remove_file(&chained).map_err(cannot)?;
             } else if chained.symlink_metadata().is_ok() && (was_wrapped || was_moved) {
                 // Where the manager would have put it, had it found it instead of the shim.
                 fs::rename(&chained, if was_wrapped { &legacy } else { &old }).map_err(cannot)?;
             }
-            format!("uninstalled; the hook at {place} is as its program wrote it\n")
+            match was_wrapped || was_moved || was_kept {
+                true => format!("uninstalled; the hook at {place} is as its program wrote it\n"),
+                false => format!("nothing to uninstall at {place}\n"),
+            }
         }
         Standing::Foreign | Standing::Wrapped => {
             let error = CommandError::new(ErrorKind::Refused, format!("the hook at {place} is not afterpush's"));

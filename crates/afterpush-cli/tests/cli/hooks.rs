@@ -106,6 +106,15 @@ fn uninstall_leaves_a_foreign_hook_alone() {
 }
 
 #[test]
+fn uninstall_finds_nothing_of_ours_in_a_manager_s_hook() {
+    let place = with_remote();
+    let hook = place.work.join(".git/hooks/pre-push");
+    foreign(&hook, "call_lefthook()\n{\n:\n}");
+    assert!(place.afterpush(&["uninstall"]).expect(0).out.starts_with("nothing to uninstall"));
+    assert!(hook.exists());
+}
+
+#[test]
 fn what_runs_our_shim_itself_is_not_wrapped_again() {
     let place = with_remote();
     place.afterpush(&["install"]).expect(0);
