@@ -123,16 +123,34 @@ fn hook(context: &Context) -> Result<Check, CommandError> {
     let place = directory.hook().display().to_string();
     let by = if directory.is_configured { " (by core.hooksPath)" } else { "" };
     const HINT: &str = "run `afterpush install`";
+    if let Some(husky) = directory.husky() {
+        let script = husky.script().display().to_string();
+        return Ok(match (husky.standing()?, directory.hook().exists()) {
+            (_, false) => Check::failed(
+                "hook",
+                format!("core.hooksPath names husky's {}, and nothing is there", directory.path.display()),
+                "run husky, as `npm install` does: until then git runs no hook at all",
+            ),
+            (Standing::Current, true) => Check::passed("hook", format!("{script}, run by husky")),
+            (Standing::Other, true) => Check::failed("hook", format!("{script} has only a part of it here"), HINT),
+            (_, true) => Check::failed("hook", format!("{script}, which husky runs, runs nothing of afterpush"), HINT),
+        });
+    }
+    let manager = directory.manager();
     Ok(match directory.standing()? {
-        Standing::Current => Check::passed("hook", format!("{place}{by}")),
-        Standing::Wrapped => Check::passed("hook", format!("run by the hook at {place}{by}")),
+        Standing::Current => match manager {
+            Some(name) => Check::passed("hook", format!("{place}{by}, after {name}'s")),
+            None => Check::passed("hook", format!("{place}{by}")),
+        },
+        Standing::Wrapped => {
+            let whose = manager.map_or_else(|| "the".to_owned(), |name| format!("{name}'s"));
+            Check::passed("hook", format!("run by {whose} hook at {place}{by}"))
+        }
         Standing::Other => Check::failed("hook", format!("{place}{by} is of another version of afterpush"), HINT),
-        Standing::Foreign if directory.is_huskys() => Check::failed(
-            "hook",
-            format!("husky's at {place}"),
-            "run `afterpush install`, which says what to add to it",
-        ),
-        Standing::Foreign => Check::failed("hook", format!("another hook stands at {place}{by}"), HINT),
+        Standing::Foreign => match manager {
+            Some(name) => Check::failed("hook", format!("{name}'s stands at {place}{by}, without afterpush's"), HINT),
+            None => Check::failed("hook", format!("another hook stands at {place}{by}"), HINT),
+        },
         Standing::Nothing => Check::failed("hook", format!("none at {place}{by}"), HINT),
     })
 }

@@ -16,6 +16,7 @@ mod document;
 mod error;
 mod follow;
 mod generated;
+mod husky;
 mod init;
 mod install;
 mod interruption;

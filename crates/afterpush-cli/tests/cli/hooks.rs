@@ -106,6 +106,15 @@ fn uninstall_leaves_a_foreign_hook_alone() {
 }
 
 #[test]
+fn uninstall_finds_nothing_of_ours_in_a_manager_s_hook() {
+    let place = with_remote();
+    let hook = place.work.join(".git/hooks/pre-push");
+    foreign(&hook, "call_lefthook()\n{\n:\n}");
+    assert!(place.afterpush(&["uninstall"]).expect(0).out.starts_with("nothing to uninstall"));
+    assert!(hook.exists());
+}
+
+#[test]
 fn what_runs_our_shim_itself_is_not_wrapped_again() {
     let place = with_remote();
     place.afterpush(&["install"]).expect(0);
@@ -160,13 +169,51 @@ fn a_shared_hooks_directory_needs_a_word_of_the_person() {
 }
 
 #[test]
-fn husky_is_told_about_and_left_as_it_is() {
+fn the_file_that_husky_runs_gets_a_line_and_loses_it_again() {
     let place = with_remote();
-    foreign(&place.work.join(".husky/_/pre-push"), ". \"${0%/*}/h\"");
+    let hooks = place.work.join(".husky/_");
+    // As husky 9 does it.
+    foreign(
+        &hooks.join("pre-push"),
+        "s=$(dirname \"$(dirname \"$0\")\")/pre-push\n[ -f \"$s\" ] || exit 0\nsh -e \"$s\" \"$@\"",
+    );
     place.git(&["config", "core.hooksPath", ".husky/_"]);
-    let told = place.afterpush(&["install"]).expect(1).err;
-    assert!(told.contains("add this line to .husky/pre-push: '"), "{told}");
-    assert_eq!(fs::read_to_string(place.work.join(".husky/_/pre-push")).unwrap(), "#!/bin/sh\n. \"${0%/*}/h\"\n");
+    let script = place.work.join(".husky/pre-push");
+    // Without a file of the person's: ours alone, and gone again.
+    place.afterpush(&["install"]).expect(0);
+    place.git(&["push", "-q", "origin", "main"]);
+    assert!(hooked(&place).contains(" refs/heads/main "));
+    place.afterpush(&["uninstall"]).expect(0);
+    assert!(!script.exists() && !place.work.join(".git/afterpush-husky").exists());
+    // With one that reads everything and ends early.
+    let theirs =
+        "cat > \"$HOME/theirs\"; echo \"$*\" >> \"$HOME/theirs\"\nexit $(cat \"$HOME/refuse\" 2>/dev/null || echo 0)";
+    fs::write(&script, theirs).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o640)).unwrap();
+    place.afterpush(&["install"]).expect(0);
+    let with_line = fs::read(&script).unwrap();
+    assert!(place.afterpush(&["install"]).expect(0).out.starts_with("already installed"));
+    assert_eq!(fs::read(&script).unwrap(), with_line);
+    fs::remove_file(place.root().join("home/hooked")).unwrap();
+    place.git(&["push", "-q", "origin", "main:second"]);
+    let said = fs::read_to_string(place.root().join("home/theirs")).unwrap();
+    assert!(said.contains(" refs/heads/second ") && said.contains("\norigin "), "{said}");
+    assert!(hooked(&place).contains(" refs/heads/second "));
+    // A refusal refuses, and then there is nothing to watch.
+    fs::remove_file(place.root().join("home/hooked")).unwrap();
+    fs::write(place.root().join("home/refuse"), "7").unwrap();
+    let push = crate::place::answer(place.command_in(&place.work, "git").args(["push", "-q", "origin", "main:third"]));
+    assert_ne!(push.code, 0);
+    assert_eq!(hooked(&place), "");
+    fs::remove_file(place.root().join("home/refuse")).unwrap();
+    // Where afterpush is not installed, the committed line does nothing.
+    fs::rename(place.work.join(".git/afterpush-husky"), place.root().join("elsewhere")).unwrap();
+    place.git(&["push", "-q", "origin", "main:third"]);
+    assert!(fs::read_to_string(place.root().join("home/theirs")).unwrap().contains(" refs/heads/third "));
+    assert_eq!(hooked(&place), "");
+    place.afterpush(&["uninstall"]).expect(0);
+    assert_eq!(fs::read_to_string(&script).unwrap(), theirs);
+    assert_eq!(script.metadata().unwrap().mode() & 0o777, 0o640);
 }
 
 #[test]
