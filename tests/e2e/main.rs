@@ -9,5 +9,6 @@ mod house;
 mod monitors;
 mod outcomes;
 mod pushes;
+mod reconciliation;
 mod reference;
 mod refs;
