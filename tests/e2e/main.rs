@@ -12,3 +12,4 @@ mod pushes;
 mod reconciliation;
 mod reference;
 mod refs;
+mod schedule;
