@@ -76,10 +76,16 @@ fn a_push_from_a_clone_that_has_moved_since_is_watched_from_its_new_place() {
     let moved = sandbox.path().join("moved");
     fs::rename(&project.work, &moved).unwrap();
     project.work = moved;
-    let said = project.afterpush(&["resume"]);
+    let old = project.runs(&commit).remove(0);
+    let said = project.afterpush(&["resume", "--all"]);
     assert!(said.code == Some(0) && said.stdout.contains("watching a push that no hook saw"), "{said:?}");
     simulator.deploy(&app, &commit).set_phase("ACTIVE");
     assert_eq!(project.deploy_status(&["--wait", "60s"]).code, Some(0));
+    // The run of the old place ends too, and says what is missing: nobody starts it again and again.
+    wait_until("the old run's end", || old.join("result.json").exists());
+    let result: serde_json::Value = serde_json::from_slice(&fs::read(old.join("result.json")).unwrap()).unwrap();
+    let reason = result["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("the repository is no longer at") && reason.contains("afterpush resume"), "{result:#}");
 }
 
 #[test]
