@@ -10,5 +10,7 @@ mod managers;
 mod monitors;
 mod outcomes;
 mod pushes;
+mod reconciliation;
 mod reference;
 mod refs;
+mod schedule;

@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Put the hook where this repository's hooks really run; keeps and runs a hook that is already there
     Install(InstallArgs),
     /// Remove the hook and restore what was there before
-    Uninstall,
+    Uninstall(UninstallArgs),
     /// Tell whether a pushed commit is live
     Status(StatusArgs),
     /// Show the same live, until the verdict; starts a monitor where there is none
@@ -91,6 +91,16 @@ pub(crate) struct InstallArgs {
     /// Confirm this hooks directory outside the repository, which core.hooksPath names and other repositories may share
     #[arg(long, value_name = "DIR")]
     pub(crate) hooks_path: Option<PathBuf>,
+    /// Instead of the hook: have the system run `resume --all` and `cleanup --all` every 15 minutes, for all repositories
+    #[arg(long, conflicts_with = "hooks_path")]
+    pub(crate) schedule: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UninstallArgs {
+    /// Instead of the hook: remove what `install --schedule` has set up
+    #[arg(long)]
+    pub(crate) schedule: bool,
 }
 
 #[derive(Debug, Args)]

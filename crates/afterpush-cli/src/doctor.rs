@@ -20,6 +20,7 @@ use crate::{
     error::{CommandError, ErrorKind, chain},
     install::{HooksDirectory, Standing},
     output::Output,
+    schedule::{self, Scheduled},
 };
 
 /// How long the monitor's program may take to ask the provider.
@@ -94,6 +95,7 @@ fn examine(context: &Context) -> Vec<Check> {
             Check::failed("state directory", chain(&error), "set AFTERPUSH_STATE_DIR to a directory of your own")
         }
     });
+    checks.push(scheduled(context).unwrap_or_else(|error| Check::of_error("schedule", error)));
     let configuration = configured(context);
     let is_configured = configuration.iter().all(|check| check.ok);
     checks.extend(configuration);
@@ -105,6 +107,17 @@ fn examine(context: &Context) -> Vec<Check> {
         Err(error) => checks.push(Check::of_error("monitor program", error)),
     }
     checks
+}
+
+/// Without a schedule all is well too: nothing is scheduled that was not asked for.
+fn scheduled(context: &Context) -> Result<Check, CommandError> {
+    Ok(match schedule::look(context)? {
+        Scheduled::No => {
+            Check::passed("schedule", "none; `afterpush install --schedule` resumes and cleans up by itself")
+        }
+        Scheduled::Yes(kind) => Check::passed("schedule", kind),
+        Scheduled::Other(why) => Check::failed("schedule", why, "run `afterpush install --schedule` again"),
+    })
 }
 
 fn git_program() -> Check {

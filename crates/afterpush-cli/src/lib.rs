@@ -27,6 +27,7 @@ mod path;
 mod render;
 mod resume;
 mod run;
+mod schedule;
 mod selection;
 mod status;
 mod stop;
@@ -99,8 +100,10 @@ fn carry_out(command: Command) -> Result<u8, CommandError> {
     let context = &Context::read()?;
     match command {
         Command::Init => init::init(context, output),
+        Command::Install(args) if args.schedule => schedule::install(context, output),
         Command::Install(args) => install::install(context, &args, output),
-        Command::Uninstall => install::uninstall(context, output),
+        Command::Uninstall(args) if args.schedule => schedule::uninstall(context, output),
+        Command::Uninstall(_) => install::uninstall(context, output),
         Command::Status(args) => status::status(context, &args, output),
         Command::Watch(args) => watch::watch(context, &args, output),
         Command::List(args) => list::list(context, &args, output),

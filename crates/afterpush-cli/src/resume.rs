@@ -60,9 +60,9 @@ pub(crate) fn resume(context: &Context, args: &ResumeArgs, output: &mut Output) 
     Ok(if problems == 0 { 0 } else { ErrorKind::Refused.code() })
 }
 
-/// The user's repositories that still exist.
+/// The user's repositories that still exist, and the one around the current directory: after a move it is not known yet.
 fn known_repositories(context: &Context) -> Result<Vec<Repository>, CommandError> {
-    let mut found: Vec<Repository> = Vec::new();
+    let mut found: Vec<Repository> = context.repository_if_any().into_iter().cloned().collect();
     for store in context.stores_of_user()? {
         found.extend(store.repository()?.filter(|known| known.git_dir.is_dir()));
     }

@@ -49,6 +49,9 @@ pub enum ReadError {
     /// It cannot be read from the commit.
     #[error("could not read {CONFIG_FILE} of the pushed commit")]
     Commit(#[source] afterpush_git::GitError),
+    /// The repository has been moved or removed since.
+    #[error("the repository is no longer at {0}; if it was moved, run `afterpush resume` where it is now")]
+    Gone(std::path::PathBuf),
     /// Something in it cannot be set up.
     #[error(transparent)]
     Sources(#[from] SourcesError),
@@ -158,7 +161,12 @@ fn read_config(
     let repository = Repository::from_facts(&request.repository);
     let name = format!("{CONFIG_FILE} of {}", commit.short());
     let files = ConfigFiles::with(environment, Some(&repository), name, bytes)?;
-    Ok(files.combine().map_err(ConfigFilesError::from)?)
+    let config = files.combine().map_err(ConfigFilesError::from)?;
+    // Only then is the missing repository the reason: the user's own targets can be followed without it.
+    if git.is_none() && config.targets.is_empty() && !repository.git_dir.exists() {
+        return Err(ReadError::Gone(repository.git_dir));
+    }
+    Ok(config)
 }
 
 fn nothing_to_ask() -> (Sources, Plan, Policy) {
