@@ -3,23 +3,15 @@
 
 use std::{fs, process::Command, time::Duration};
 
-use afterpush_testkit::{
-    digitalocean::Simulator,
-    sandbox::{Project, Said, Sandbox, skipped, wait_until},
-};
+use afterpush_testkit::sandbox::{Project, Said, skipped, wait_until};
 
-const CONFIG: &str =
-    "[[target]]\nname = \"web\"\nbranch = \"main\"\nprovider = { kind = \"digitalocean\", app = \"web\" }\n";
+use crate::scene::{Scene, TARGET};
 
 /// Runs `caller` (a shell line in which `$GIT push ...` stands) for a new commit, and shows that it returned while the
 /// monitor went on.
 fn returns(what: &str, caller: &str) {
-    let simulator = Simulator::start();
-    let _ = simulator.add_app("web", "acme/web", "main", "https://web.example.invalid");
-    let sandbox = Sandbox::new();
-    sandbox.user_config(&format!("[provider.digitalocean]\napi_url = \"{}\"\n", simulator.url()));
-    sandbox.credentials("[digitalocean]\ntoken = \"x\"\n");
-    let project: Project<'_> = sandbox.project(CONFIG);
+    let Scene { simulator: _simulator, sandbox, .. } = Scene::with_token("");
+    let project: Project<'_> = sandbox.project(TARGET);
     let mut command: Command = sandbox.command("/bin/sh", &project.work);
     let said = Said::of(command.args(["-c", caller]).env("GIT", sandbox.git_program()));
     assert_eq!(said.code, Some(0), "{what}: {said:?}");

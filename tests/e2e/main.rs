@@ -13,4 +13,5 @@ mod pushes;
 mod reconciliation;
 mod reference;
 mod refs;
+mod scene;
 mod schedule;

@@ -6,64 +6,17 @@ use std::{
     process::{Child, Stdio},
 };
 
-use afterpush_testkit::{
-    digitalocean::Simulator,
-    sandbox::{Project, Said, Sandbox, wait_until},
-};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use afterpush_testkit::sandbox::{Project, Said, Sandbox, wait_until};
+use nix::sys::signal::Signal;
 
-const CONFIG: &str =
-    "[[target]]\nname = \"web\"\nbranch = \"main\"\nprovider = { kind = \"digitalocean\", app = \"web\" }\n";
-
-struct Scene {
-    simulator: Simulator,
-    app: String,
-    sandbox: Sandbox,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let simulator = Simulator::start();
-        let app = simulator.add_app("web", "acme/web", "main", "https://web.example.invalid");
-        let sandbox = Sandbox::new();
-        sandbox.user_config(&format!(
-            "[provider.digitalocean]\napi_url = \"{}\"\n[policy]\nfirst_interval = \"100ms\"\nslow_interval = \"200ms\"\n",
-            simulator.url()
-        ));
-        sandbox.credentials("[digitalocean]\ntoken = \"from-the-file\"\n");
-        Self { simulator, app, sandbox }
-    }
-}
-
-fn monitor_of(sandbox: &Sandbox) -> i32 {
-    let mut found = 0;
-    wait_until("one monitor", || {
-        let monitors = sandbox.monitors();
-        found = monitors.first().copied().unwrap_or(0);
-        monitors.len() == 1
-    });
-    found
-}
-
-fn kill_it(sandbox: &Sandbox, signal: Signal) {
-    let pid = monitor_of(sandbox);
-    kill(Pid::from_raw(pid), signal).unwrap();
-    // Its arguments vanish before its files are closed, and with them the lock; only a zombie, or nobody, holds none.
-    wait_until("the monitor's end", || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
-    });
-}
+use crate::scene::{SHORT, Scene, TARGET, end_monitor, monitor_of};
 
 #[test]
 fn t6_a_killed_monitor_is_lost_and_resumed_in_every_phase() {
     for phase in ["awaiting_deployment", "deploying", "verifying"] {
         let app = afterpush_testkit::health::App::start();
-        let scene = Scene::new();
-        let config = CONFIG.to_owned() + "health = { path = \"/health\", commit = \"/commit\", passes = 2 }\n";
+        let scene = Scene::with_token(SHORT);
+        let config = TARGET.to_owned() + "health = { path = \"/health\", commit = \"/commit\", passes = 2 }\n";
         scene.simulator.set_live_url(&scene.app, &app.url());
         let project = scene.sandbox.project(&config);
         app.serve(&"e".repeat(40));
@@ -75,7 +28,7 @@ fn t6_a_killed_monitor_is_lost_and_resumed_in_every_phase() {
             _ => {}
         }
         project.status(&commit, phase, |status| status["phase"] == phase);
-        kill_it(&scene.sandbox, Signal::SIGKILL);
+        end_monitor(&scene.sandbox, Signal::SIGKILL);
         let said = project.deploy_status(&["--json"]);
         assert_eq!(said.code, Some(2), "{phase}: {said:?}");
         assert_eq!(said.json()["state"], "lost", "{phase}: {said:?}");
@@ -89,8 +42,8 @@ fn t6_a_killed_monitor_is_lost_and_resumed_in_every_phase() {
 
 #[test]
 fn t6_a_monitor_that_is_killed_while_the_push_is_under_way_is_resumed() {
-    let scene = Scene::new();
-    let project = scene.sandbox.project(CONFIG);
+    let scene = Scene::with_token(SHORT);
+    let project = scene.sandbox.project(TARGET);
     // The server takes its time, so that the push is under way while the monitor dies.
     let (go, entered) = (scene.sandbox.path().join("go"), scene.sandbox.path().join("entered"));
     let hook = project.bare.join("hooks/pre-receive");
@@ -102,7 +55,7 @@ fn t6_a_monitor_that_is_killed_while_the_push_is_under_way_is_resumed() {
     wait_until("the server", || entered.exists());
     let commit = project.head();
     project.status(&commit, "confirming_push", |status| status["phase"] == "confirming_push");
-    kill_it(&scene.sandbox, Signal::SIGKILL);
+    end_monitor(&scene.sandbox, Signal::SIGKILL);
     let said = project.deploy_status(&["--json"]);
     assert_eq!((said.code, &said.json()["state"]), (Some(2), &"lost".into()), "{said:?}");
     fs::write(&go, "").unwrap();
@@ -114,12 +67,12 @@ fn t6_a_monitor_that_is_killed_while_the_push_is_under_way_is_resumed() {
 #[test]
 fn t3_signals_end_in_a_written_result() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let scene = Scene::new();
-        let project = scene.sandbox.project(CONFIG);
+        let scene = Scene::with_token(SHORT);
+        let project = scene.sandbox.project(TARGET);
         assert_eq!(project.push(&["origin", "main"]).code, Some(0));
         let commit = project.head();
         project.status(&commit, "awaiting", |status| status["phase"] == "awaiting_deployment");
-        kill_it(&scene.sandbox, signal);
+        end_monitor(&scene.sandbox, signal);
         let result = project.result(&commit);
         assert_eq!(result["outcome"], "stopped", "{signal}");
         assert!(result["reason"].as_str().unwrap().contains(signal.as_str()), "{result:#}");
@@ -129,8 +82,8 @@ fn t3_signals_end_in_a_written_result() {
 
 #[test]
 fn stop_asks_and_the_result_says_stopped() {
-    let scene = Scene::new();
-    let project = scene.sandbox.project(CONFIG);
+    let scene = Scene::with_token(SHORT);
+    let project = scene.sandbox.project(TARGET);
     assert_eq!(project.push(&["origin", "main"]).code, Some(0));
     let commit = project.head();
     monitor_of(&scene.sandbox);
@@ -145,8 +98,8 @@ fn stop_asks_and_the_result_says_stopped() {
 
 #[test]
 fn t7_two_hundred_racing_hooks_for_one_commit_are_one_monitor() {
-    let scene = Scene::new();
-    let project = scene.sandbox.project(CONFIG);
+    let scene = Scene::with_token(SHORT);
+    let project = scene.sandbox.project(TARGET);
     let commit = project.head();
     let line = format!("refs/heads/main {commit} refs/heads/main {}\n", "0".repeat(40));
     let input = scene.sandbox.path().join("lines");
@@ -176,8 +129,8 @@ fn t7_two_hundred_racing_hooks_for_one_commit_are_one_monitor() {
 
 #[test]
 fn t7_two_pushes_at_once_and_the_same_push_twice_are_one_monitor_each() {
-    let scene = Scene::new();
-    let config = CONFIG.replace("branch = \"main\"", "ref = \"refs/heads/*\"");
+    let scene = Scene::with_token(SHORT);
+    let config = TARGET.replace("branch = \"main\"", "ref = \"refs/heads/*\"");
     let project = scene.sandbox.project(&config);
     project.git(&["branch", "a"]);
     project.git(&["checkout", "--quiet", "-b", "b"]);
@@ -201,8 +154,8 @@ fn t7_two_pushes_at_once_and_the_same_push_twice_are_one_monitor_each() {
 
 #[test]
 fn t10_one_writer_numbers_each_state() {
-    let scene = Scene::new();
-    let project = scene.sandbox.project(CONFIG);
+    let scene = Scene::with_token(SHORT);
+    let project = scene.sandbox.project(TARGET);
     assert_eq!(project.push(&["origin", "main"]).code, Some(0));
     let commit = project.head();
     scene.simulator.deploy(&scene.app, &commit).set_phase("BUILDING");
@@ -220,8 +173,8 @@ fn t10_one_writer_numbers_each_state() {
 
 #[test]
 fn cleanup_removes_finished_runs_and_leaves_running_ones() {
-    let scene = Scene::new();
-    let project = scene.sandbox.project(CONFIG);
+    let scene = Scene::with_token(SHORT);
+    let project = scene.sandbox.project(TARGET);
     assert_eq!(project.push(&["origin", "main"]).code, Some(0));
     let old = project.head();
     scene.simulator.deploy(&scene.app, &old).set_phase("ACTIVE");
@@ -265,8 +218,8 @@ fn a_status_file_that_cannot_be_read_is_named_and_left_as_it_is() {
 
 #[test]
 fn a_push_that_no_hook_saw_is_found_by_resume() {
-    let scene = Scene::new();
-    let project = scene.sandbox.project(CONFIG);
+    let scene = Scene::with_token(SHORT);
+    let project = scene.sandbox.project(TARGET);
     let commit = project.head();
     assert_eq!(project.push(&["--no-verify", "origin", "main"]).code, Some(0));
     assert!(project.runs(&commit).is_empty());
@@ -279,8 +232,8 @@ fn a_push_that_no_hook_saw_is_found_by_resume() {
 
 #[test]
 fn waiting_ends_with_the_verdict_or_with_the_time() {
-    let scene = Scene::new();
-    let project = scene.sandbox.project(CONFIG);
+    let scene = Scene::with_token(SHORT);
+    let project = scene.sandbox.project(TARGET);
     assert_eq!(project.push(&["origin", "main"]).code, Some(0));
     let commit = project.head();
     let said = project.deploy_status(&["--wait", "300ms"]);

@@ -3,22 +3,15 @@
 use std::{fs, time::Duration};
 
 use afterpush_testkit::{
-    digitalocean::{Fault, Simulator},
+    digitalocean::Fault,
     health::App,
-    sandbox::{Project, Said, Sandbox},
+    sandbox::{Project, Said},
 };
 use serde_json::Value;
 
-const REPOSITORY_CONFIG: &str = "[[target]]\nname = \"web\"\nbranch = \"main\"\n\
-    provider = { kind = \"digitalocean\", app = \"storefront\" }\n";
-const TOKEN: &str = "canary-token-7c1f";
+use crate::scene::{SHORT, Scene, TARGET};
 
-/// A project whose pushes go to a simulated DigitalOcean app.
-struct Scene {
-    simulator: Simulator,
-    app: String,
-    sandbox: Sandbox,
-}
+const TOKEN: &str = "canary-token-7c1f";
 
 impl Scene {
     fn new() -> Self {
@@ -30,18 +23,11 @@ impl Scene {
     }
 
     fn with_live_url(live_url: &str, policy: &str) -> Self {
-        let simulator = Simulator::start();
-        let app = simulator.add_app("storefront", "acme/storefront", "main", live_url);
-        let sandbox = Sandbox::new();
-        sandbox.user_config(&format!(
-            "[provider.digitalocean]\napi_url = \"{}\"\n[policy]\nfirst_interval = \"100ms\"\nslow_interval = \"300ms\"\n{policy}\n",
-            simulator.url()
-        ));
-        Self { simulator, app, sandbox }
+        Self::without_token(live_url, &format!("{SHORT}{policy}"))
     }
 
     fn project(&self) -> Project<'_> {
-        self.sandbox.project(REPOSITORY_CONFIG)
+        self.sandbox.project(TARGET)
     }
 
     /// Pushes as people do, with the token in the environment.
@@ -247,6 +233,7 @@ fn trouble_of_the_provider_is_survived_and_never_a_verdict() {
         vec![Fault::Status(500); 5],
         vec![Fault::Html, Fault::Truncated, Fault::Status(503), Fault::Empty],
         vec![Fault::Huge, Fault::Nulls],
+        vec![Fault::Broken; 2],
     ] {
         let scene = Scene::new();
         let project = scene.project();
@@ -289,7 +276,7 @@ fn a_provider_that_only_makes_trouble_ends_as_a_timeout_that_names_it() {
 fn t5_a_healthy_old_version_is_not_taken_for_the_new_one() {
     let app = App::start();
     let scene = Scene::with_live_url(&app.url(), "deadline = \"4s\"");
-    let config = REPOSITORY_CONFIG.to_owned() + "health = { path = \"/health\", commit = \"/commit\", passes = 2 }\n";
+    let config = TARGET.to_owned() + "health = { path = \"/health\", commit = \"/commit\", passes = 2 }\n";
     let project = scene.sandbox.project(&config);
     app.serve(&"f".repeat(40));
     let commit = scene.push(&project);
@@ -317,7 +304,7 @@ fn t5_a_healthy_old_version_is_not_taken_for_the_new_one() {
 fn an_unhealthy_application_fails_after_failures_in_a_row() {
     let app = App::start();
     let scene = Scene::with_live_url(&app.url(), "");
-    let config = REPOSITORY_CONFIG.to_owned() + "health = { path = \"/health\", commit = \"/commit\", failures = 3 }\n";
+    let config = TARGET.to_owned() + "health = { path = \"/health\", commit = \"/commit\", failures = 3 }\n";
     let project = scene.sandbox.project(&config);
     app.answer(503);
     let commit = scene.push(&project);
@@ -407,7 +394,7 @@ fn the_quick_check_ends_the_run_at_once_when_the_database_already_proves_the_com
 #[test]
 fn a_repository_that_is_not_trusted_gets_the_safe_part_only() {
     let scene = Scene::new();
-    let config = REPOSITORY_CONFIG.to_owned()
+    let config = TARGET.to_owned()
         + "database = { url_env = \"DATABASE_URL\" }\nhealth = { url = \"https://evil.example.invalid/\" }\n";
     let project = scene.sandbox.project(&config);
     let commit = scene.push(&project);

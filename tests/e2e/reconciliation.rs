@@ -2,45 +2,19 @@
 
 use std::fs;
 
-use afterpush_testkit::{
-    digitalocean::Simulator,
-    sandbox::{Sandbox, wait_until},
-};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use afterpush_testkit::sandbox::wait_until;
+use nix::sys::signal::Signal;
 
-const CONFIG: &str =
-    "[[target]]\nname = \"web\"\nbranch = \"main\"\nprovider = { kind = \"digitalocean\", app = \"web\" }\n";
-
-fn scene() -> (Simulator, String, Sandbox) {
-    let simulator = Simulator::start();
-    let app = simulator.add_app("web", "acme/web", "main", "https://web.example.invalid");
-    let sandbox = Sandbox::new();
-    sandbox.user_config(&format!(
-        "[provider.digitalocean]\napi_url = \"{}\"\n[policy]\nfirst_interval = \"100ms\"\nslow_interval = \"200ms\"\n",
-        simulator.url()
-    ));
-    sandbox.credentials("[digitalocean]\ntoken = \"from-the-file\"\n");
-    (simulator, app, sandbox)
-}
-
-fn kill_monitors(sandbox: &Sandbox) {
-    for pid in sandbox.monitors() {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-    }
-    wait_until("the monitors' end", || sandbox.monitors().is_empty());
-}
+use crate::scene::{SHORT, Scene, TARGET, end_monitor};
 
 #[test]
 fn a_run_of_before_a_reboot_is_lost_and_resumed() {
-    let (simulator, app, sandbox) = scene();
-    let project = sandbox.project(CONFIG);
+    let Scene { simulator, app, sandbox } = Scene::with_token(SHORT);
+    let project = sandbox.project(TARGET);
     assert_eq!(project.push(&["origin", "main"]).code, Some(0));
     let commit = project.head();
     project.status(&commit, "awaiting", |status| status["phase"] == "awaiting_deployment");
-    kill_monitors(&sandbox);
+    end_monitor(&sandbox, Signal::SIGKILL);
     // What a reboot leaves: no process, no lock, the notes of another boot. This test's own process now has the monitor's
     // number, as any process may have after a reboot.
     let run = project.runs(&commit).remove(0);
@@ -67,12 +41,12 @@ fn a_run_of_before_a_reboot_is_lost_and_resumed() {
 
 #[test]
 fn a_push_from_a_clone_that_has_moved_since_is_watched_from_its_new_place() {
-    let (simulator, app, sandbox) = scene();
-    let mut project = sandbox.project(CONFIG);
+    let Scene { simulator, app, sandbox } = Scene::with_token(SHORT);
+    let mut project = sandbox.project(TARGET);
     assert_eq!(project.push(&["origin", "main"]).code, Some(0));
     let commit = project.head();
     project.status(&commit, "awaiting", |status| status["phase"] == "awaiting_deployment");
-    kill_monitors(&sandbox);
+    end_monitor(&sandbox, Signal::SIGKILL);
     let moved = sandbox.path().join("moved");
     fs::rename(&project.work, &moved).unwrap();
     project.work = moved;
@@ -90,8 +64,8 @@ fn a_push_from_a_clone_that_has_moved_since_is_watched_from_its_new_place() {
 
 #[test]
 fn a_commit_that_only_came_by_fetch_is_not_watched() {
-    let (_simulator, _app, sandbox) = scene();
-    let project = sandbox.project(CONFIG);
+    let Scene { simulator: _simulator, sandbox, .. } = Scene::with_token(SHORT);
+    let project = sandbox.project(TARGET);
     assert_eq!(project.push(&["--no-verify", "origin", "main"]).code, Some(0));
     let first = project.head();
     let other = sandbox.path().join("other");

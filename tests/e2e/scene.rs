@@ -1,0 +1,67 @@
+//! The scene of most tests: a sandbox whose pushes go to a simulated DigitalOcean app, asked at short intervals; and the end of
+//! a monitor.
+
+use std::fs;
+
+use afterpush_testkit::{
+    digitalocean::Simulator,
+    sandbox::{Sandbox, wait_until},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// A target of the simulated app.
+pub(crate) const TARGET: &str =
+    "[[target]]\nname = \"web\"\nbranch = \"main\"\nprovider = { kind = \"digitalocean\", app = \"storefront\" }\n";
+/// Short waits, for a user's `[policy]`.
+pub(crate) const SHORT: &str = "first_interval = \"100ms\"\nslow_interval = \"300ms\"\n";
+
+/// A sandbox and the provider that its monitors ask.
+pub(crate) struct Scene {
+    pub(crate) simulator: Simulator,
+    pub(crate) app: String,
+    pub(crate) sandbox: Sandbox,
+}
+
+impl Scene {
+    /// One without a token, with these lines in the user's `[policy]`.
+    pub(crate) fn without_token(live_url: &str, policy: &str) -> Self {
+        let simulator = Simulator::start();
+        let app = simulator.add_app("storefront", "acme/storefront", "main", live_url);
+        let sandbox = Sandbox::new();
+        let url = simulator.url();
+        sandbox.user_config(&format!("[provider.digitalocean]\napi_url = \"{url}\"\n[policy]\n{policy}\n"));
+        Self { simulator, app, sandbox }
+    }
+
+    /// One whose token stands in the credentials file, so that also a monitor that a command starts has it.
+    pub(crate) fn with_token(policy: &str) -> Self {
+        let scene = Self::without_token("https://storefront.example.invalid", policy);
+        scene.sandbox.credentials("[digitalocean]\ntoken = \"from-the-file\"\n");
+        scene
+    }
+}
+
+/// The one monitor of a sandbox.
+pub(crate) fn monitor_of(sandbox: &Sandbox) -> i32 {
+    let mut found = 0;
+    wait_until("one monitor", || {
+        let monitors = sandbox.monitors();
+        found = monitors.first().copied().unwrap_or(0);
+        monitors.len() == 1
+    });
+    found
+}
+
+/// Signals the one monitor of a sandbox, and waits until it has ended.
+pub(crate) fn end_monitor(sandbox: &Sandbox, signal: Signal) {
+    let pid = monitor_of(sandbox);
+    kill(Pid::from_raw(pid), signal).unwrap();
+    // Its arguments vanish before its files are closed, and with them the lock; only a zombie, or nobody, holds none.
+    wait_until("the monitor's end", || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+    });
+}
