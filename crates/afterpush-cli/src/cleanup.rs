@@ -1,5 +1,6 @@
 //! `afterpush cleanup`: removes finished runs that are older than a limit. Needs no terminal, and with `--all` no repository.
 
+use afterpush_core::fault::with_causes;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use afterpush_store::clean_up;
 use crate::{
     args::CleanupArgs,
     context::{Context, now},
-    error::{CommandError, ErrorKind, chain},
+    error::{CommandError, ErrorKind},
     output::{Output, talk},
 };
 
@@ -34,7 +35,7 @@ pub(crate) fn cleanup(context: &Context, args: &CleanupArgs, output: &mut Output
         }
         problems += cleanup.problems.len();
         for problem in &cleanup.problems {
-            talk(&format!("afterpush: left alone: {}\n", chain(problem)));
+            talk(&format!("afterpush: left alone: {}\n", with_causes(problem)));
         }
     }
     let verb = if args.dry_run { "would remove" } else { "removed" };

@@ -2,6 +2,7 @@
 //!
 //! What needs the network is asked by the monitor's program, which has the sockets; its answers are passed on.
 
+use afterpush_core::fault::with_causes;
 use std::{
     io::Read,
     process::{Command, Stdio},
@@ -17,7 +18,7 @@ use crate::{
     args::DoctorArgs,
     configuration::{self, combine_as},
     context::{Context, beside},
-    error::{CommandError, ErrorKind, chain},
+    error::{CommandError, ErrorKind},
     install::{HooksDirectory, Standing},
     output::Output,
     schedule::{self, Scheduled},
@@ -92,7 +93,7 @@ fn examine(context: &Context) -> Vec<Check> {
     checks.push(match StateRoot::for_writing(&context.environment, repository) {
         Ok(root) => Check::passed("state directory", root.path().display().to_string()),
         Err(error) => {
-            Check::failed("state directory", chain(&error), "set AFTERPUSH_STATE_DIR to a directory of your own")
+            Check::failed("state directory", with_causes(&error), "set AFTERPUSH_STATE_DIR to a directory of your own")
         }
     });
     checks.push(scheduled(context).unwrap_or_else(|error| Check::of_error("schedule", error)));

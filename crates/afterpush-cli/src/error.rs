@@ -4,6 +4,7 @@
 
 use std::{error::Error, fmt::Write as _};
 
+use afterpush_core::fault::with_causes;
 use afterpush_git::GitError;
 use afterpush_store::{RepositoryError, StartError, StoreError};
 
@@ -57,7 +58,7 @@ impl CommandError {
 
     /// Makes an error of another error and everything that caused it.
     pub(crate) fn because(kind: ErrorKind, what: &str, error: &dyn Error) -> Self {
-        Self::new(kind, format!("{what}: {}", chain(error)))
+        Self::new(kind, format!("{what}: {}", with_causes(error)))
     }
 
     /// Adds what to do next.
@@ -79,20 +80,9 @@ impl CommandError {
     }
 }
 
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        write!(text, ": {error}").expect("a String takes every text");
-        cause = error.source();
-    }
-    text
-}
-
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        let text = chain(&error);
+        let text = with_causes(&error);
         match &error {
             StoreError::Unreadable { .. } | StoreError::Malformed { .. } => Self::new(ErrorKind::State, text)
                 .hint("the file was left as it is; move it away to have the commit watched anew"),
@@ -109,20 +99,20 @@ impl From<StoreError> for CommandError {
 
 impl From<RepositoryError> for CommandError {
     fn from(error: RepositoryError) -> Self {
-        Self::new(ErrorKind::Usage, chain(&error))
+        Self::new(ErrorKind::Usage, with_causes(&error))
             .hint("run it inside a git repository, or name a watched commit by its object id")
     }
 }
 
 impl From<GitError> for CommandError {
     fn from(error: GitError) -> Self {
-        Self::new(ErrorKind::Internal, chain(&error))
+        Self::new(ErrorKind::Internal, with_causes(&error))
     }
 }
 
 impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
-        Self::new(ErrorKind::Refused, chain(&error))
+        Self::new(ErrorKind::Refused, with_causes(&error))
             .hint("afterpush-monitor must lie beside this program; run ./install.sh again")
     }
 }

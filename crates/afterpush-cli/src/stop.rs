@@ -9,6 +9,7 @@ use std::{
 };
 
 use afterpush_core::{
+    fault::with_causes,
     file::{Document, HistoryLine, MonitorInfo, MonitorPid, OutcomeFields, Report, Request},
     run::{Outcome, OutcomeWord, Phase},
 };
@@ -19,7 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::{
     args::StopArgs,
     context::{Context, now},
-    error::{CommandError, ErrorKind, chain},
+    error::{CommandError, ErrorKind},
     output::{Output, talk},
     run::Run,
     selection::select_watched,
@@ -130,7 +131,7 @@ fn ended_within(
 
 /// Signals the monitor, and nobody else; otherwise says why not.
 fn send(directory: &RunDirectory, signal: Signal) -> Result<(), String> {
-    let monitor = directory.monitor().map_err(|error| chain(&error))?.ok_or("its process is not recorded")?;
+    let monitor = directory.monitor().map_err(|error| with_causes(&error))?.ok_or("its process is not recorded")?;
     let own = process::current().map_err(|error| format!("this process's own identity is not known: {error}"))?;
     if own.boot_id != monitor.process.boot_id || own.pid_namespace != monitor.process.pid_namespace {
         return Err("it runs on another boot or in another container".to_owned());
@@ -144,7 +145,7 @@ fn send(directory: &RunDirectory, signal: Signal) -> Result<(), String> {
     if found != monitor.process || !carries_mark(directory, &monitor) {
         return Err("another process has its process id now".to_owned());
     }
-    if !directory.is_locked().map_err(|error| chain(&error))? {
+    if !directory.is_locked().map_err(|error| with_causes(&error))? {
         return Err("its lock is free".to_owned());
     }
     pidfd_send_signal(&handle, signal).map_err(|error| format!("the system refused: {error}"))

@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
 };
 
-use afterpush_core::text;
+use afterpush_core::{fault::with_causes, text};
 
 /// The longest text of foreign origin in one line.
 const LONGEST: usize = 300;
@@ -24,13 +24,7 @@ pub(crate) fn not_watching(why: &str) {
 
 /// An error with all its reasons, in one clean line.
 pub(crate) fn reasons(error: &dyn Error) -> String {
-    let mut whole = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        whole = format!("{whole}: {source}");
-        next = source.source();
-    }
-    clean(&whole)
+    clean(&with_causes(error))
 }
 
 /// A text that others wrote, as part of a line.

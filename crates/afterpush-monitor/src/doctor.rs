@@ -2,6 +2,7 @@
 //! document, in which no credential ever stands.
 
 use afterpush_core::{
+    fault::with_causes,
     id::{CommitId, RefName},
     redact,
 };
@@ -11,7 +12,6 @@ use serde_json::{Value, json};
 
 use crate::{
     credentials,
-    recorder::describe,
     secrets::PushEnvironment,
     sources::{ProviderSource, api_url},
 };
@@ -33,8 +33,8 @@ fn check(name: &str, ok: bool, message: &str, hint: &str) -> Value {
 async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result<(), String> {
     let environment = Environment::read();
     let directory = std::env::current_dir().map_err(|error| error.to_string())?;
-    let repository = Repository::locate(&directory, &environment).map_err(|error| describe(&error))?;
-    let files = ConfigFiles::of_work_tree(&environment, Some(&repository)).map_err(|error| describe(&error))?;
+    let repository = Repository::locate(&directory, &environment).map_err(|error| with_causes(&error))?;
+    let files = ConfigFiles::of_work_tree(&environment, Some(&repository)).map_err(|error| with_causes(&error))?;
     let config = files.combine().map_err(|error| error.to_string())?;
     for sentence in &config.left_out {
         checks.push(check("trust", true, sentence, ""));
@@ -55,7 +55,7 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
                 continue;
             }
             Err(error) => {
-                checks.push(check(&name, false, &describe(&error), ""));
+                checks.push(check(&name, false, &with_causes(&error), ""));
                 continue;
             }
         };
@@ -75,7 +75,7 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
         };
         let name = format!("{} answers", provider.kind);
         let answer = match ProviderSource::new(&target.name, &provider.kind, setup) {
-            Err(error) => Err(describe(&error)),
+            Err(error) => Err(with_causes(&error)),
             Ok(source) => source.ask(Question::Credentials).await.map_err(|fault| format!("{}: {fault}", fault.kind)),
         };
         checks.push(match answer {

@@ -6,7 +6,8 @@ use std::{
     process::ExitCode,
 };
 
-use afterpush_monitor::{detach, doctor, recorder::describe, row, run, secrets::PushEnvironment, sys};
+use afterpush_core::fault::with_causes;
+use afterpush_monitor::{detach, doctor, row, run, secrets::PushEnvironment, sys};
 
 const USAGE: &str = "afterpush-monitor is started by the afterpush hook and by the afterpush command.\n\
     usage: afterpush-monitor run <run directory> [--nonce <word>]\n       \
@@ -71,7 +72,7 @@ fn write_row(database: &str, commit: &str, status: &str, error: Option<&str>) ->
     match in_runtime(row::write(database, commit, status, error)) {
         Some(Ok(())) => ExitCode::SUCCESS,
         Some(Err(error)) => {
-            say(&mut io::stderr(), &format!("error: {}", describe(&error)));
+            say(&mut io::stderr(), &format!("error: {}", with_causes(&error)));
             ExitCode::from(EXIT_INTERNAL)
         }
         None => ExitCode::from(EXIT_INTERNAL),

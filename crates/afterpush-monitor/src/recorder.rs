@@ -1,8 +1,9 @@
 //! The one writer of a run's files. When the disk refuses, the run goes on in memory and the next write tries again.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use afterpush_core::{
+    fault::with_causes,
     file::{Document, HistoryLine, MonitorInfo, MonitorPid, Report, Request},
     machine::State,
     policy::Policy,
@@ -105,7 +106,7 @@ impl Recorder {
             Ok(true) => {}
             Ok(false) => return None,
             Err(error) => {
-                self.log(&describe(&error));
+                self.log(&with_causes(&error));
                 return None;
             }
         }
@@ -189,7 +190,7 @@ impl Recorder {
             Ok(()) => self.disk_trouble = false,
             Err(error) if !self.disk_trouble => {
                 self.disk_trouble = true;
-                let _ = self.writer.log(&format!("{}; going on in memory", describe(&error)));
+                let _ = self.writer.log(&format!("{}; going on in memory", with_causes(&error)));
             }
             Err(_) => {}
         }
@@ -256,16 +257,4 @@ impl Recorder {
 fn shift(now: Timestamp, at: Duration, elapsed: Duration) -> Timestamp {
     let moved = if at >= elapsed { now.checked_add(at - elapsed) } else { now.checked_sub(elapsed - at) };
     moved.unwrap_or(now)
-}
-
-/// An error with its causes, in one line.
-#[must_use]
-pub fn describe(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        text.push_str(&format!(": {deeper}"));
-        cause = deeper.source();
-    }
-    text
 }

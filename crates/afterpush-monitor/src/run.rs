@@ -4,6 +4,7 @@ use std::path::Path;
 
 use afterpush_core::{
     config::Config,
+    fault::with_causes,
     file::{MonitorPid, Request},
     id::CommitId,
     machine::{EventKind, Plan, State, TargetPlan},
@@ -20,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     driver::{Pending, drive},
-    recorder::{Recorder, describe},
+    recorder::Recorder,
     secrets::PushEnvironment,
     sources::{Kit, Sources, SourcesError},
     world::{World, watch_pusher},
@@ -94,7 +95,7 @@ async fn follow_once(mut recorder: Recorder, push: &PushEnvironment) {
     let store = RepositoryStore::of_run(recorder.directory());
     let git = Git::open(Path::new(&request.repository.git_dir));
     if let Err(error) = &git {
-        recorder.log(&describe(error));
+        recorder.log(&with_causes(error));
     }
     let git = git.ok();
     // Of an annotated tag git pushes the tag object; what is deployed is the commit that it stands for.
@@ -110,7 +111,7 @@ async fn follow_once(mut recorder: Recorder, push: &PushEnvironment) {
         }
         Err(error) => {
             // The machine ends the run, so that this ending is recorded like any other.
-            let reason = describe(&error);
+            let reason = with_causes(&error);
             let (sources, plan, policy) = nothing_to_ask();
             pending.push(Box::pin(async move { EventKind::Broken { reason } }));
             (sources, plan, policy)

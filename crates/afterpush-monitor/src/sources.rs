@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use afterpush_core::{
     config::{Config, HealthAddress, Target},
-    fault::Fault,
+    fault::{Fault, with_causes},
     file::{PushSource, Request},
     id::CommitId,
     machine::{Answer, StagePlan, TargetPlan},
@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::{
-    credentials::{self, CredentialsError},
+    credentials,
     secrets::PushEnvironment,
     transport::{Transport, is_loopback},
 };
@@ -170,7 +170,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
     let (provider, provider_plan) = match &target.provider {
         None => (None, unavailable("not configured")),
         Some(provider) => match credentials::find(&provider.kind, kit.push, kit.environment) {
-            Err(error) => (None, StagePlan::Unavailable(describe(&error))),
+            Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
             Ok(None) => (None, StagePlan::Unavailable(credentials::advice(&provider.kind))),
             Ok(Some(found)) => {
                 let setup = Setup {
@@ -190,7 +190,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
     let (database, database_plan) = match &target.database {
         None => (None, unavailable("not configured")),
         Some(database) => match credentials::find_variable(&database.url_env, kit.push, kit.environment) {
-            Err(error) => (None, StagePlan::Unavailable(describe(&error))),
+            Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
             Ok(None) => (None, StagePlan::Unavailable(format!("no address: set {} for the push", database.url_env))),
             Ok(Some(url)) => {
                 let probe = DatabaseProbe::new(database.clone(), url.expose().to_owned(), kit.commit.clone());
@@ -230,13 +230,6 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
 #[must_use]
 pub fn api_url(config: &Config, kind: &str) -> Option<String> {
     config.providers.get(kind).and_then(|settings| settings.api_url.clone())
-}
-
-fn describe(error: &CredentialsError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }
 
 /// Shared by what is under way and the loop; never borrowed across an await.

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, path::PathBuf, process::Stdio, rc::Rc, time::Duration};
 
 use afterpush_core::{
+    fault::with_causes,
     file::Head,
     id::CommitId,
     machine::{Answer, Effect, EventKind, LocalLook, PushProof, RemoteLook, State},
@@ -168,7 +169,7 @@ impl Outside for World {
             Head { commit: request.commit.clone(), request_id: request.id.clone(), pushed_at: request.pushed_at };
         let done = self.store.set_head(&request.remote, &request.ref_name, &head);
         if let Err(error) = done {
-            recorder.log(&crate::recorder::describe(&error));
+            recorder.log(&with_causes(&error));
         }
     }
 
