@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Print the directory of a run
     Path(RevisionArgs),
+    /// Run `git push`; when the remote has moved, take its commits in and push again
+    Push(PushArgs),
     /// Restart lost monitors and watch pushes that no hook saw
     Resume(ResumeArgs),
     /// Allow this repository's privileged configuration, as it stands now
@@ -172,6 +174,28 @@ pub(crate) struct LogsArgs {
     /// Go on printing until the run has ended
     #[arg(long, short)]
     pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// Wait for the verdict of the run, at most this long when a duration such as 10m follows; exit codes as of `status`
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = duration)]
+    pub(crate) wait: Option<Option<Duration>>,
+    /// When it cannot go on, leave everything where it stopped instead of as it was before
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// As of git push: replace what the remote has, if that is what you know of it
+    #[arg(long, value_name = "REF[:EXPECT]", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) force_with_lease: Vec<String>,
+    /// As of git push: have the branch follow what it is pushed to
+    #[arg(long, short = 'u')]
+    pub(crate) set_upstream: bool,
+    /// As of git push: a remote's name or address
+    #[arg(value_name = "REMOTE")]
+    pub(crate) remote: Option<String>,
+    /// As of git push: what to push to where
+    #[arg(value_name = "REFSPEC")]
+    pub(crate) refspecs: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -24,6 +24,7 @@ mod list;
 mod logs;
 mod output;
 mod path;
+mod push;
 mod render;
 mod resume;
 mod run;
@@ -111,6 +112,7 @@ fn carry_out(command: Command) -> Result<u8, CommandError> {
         Command::Cleanup(args) => cleanup::cleanup(context, &args, output),
         Command::Logs(args) => logs::logs(context, &args, output),
         Command::Path(args) => path::path(context, &args, output),
+        Command::Push(args) => push::push(context, &args, output),
         Command::Resume(args) => resume::resume(context, &args, output),
         Command::Trust => trust::trust(context, output),
         Command::Untrust => trust::untrust(context, output),

@@ -6,14 +6,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checklist;
 pub mod config;
 pub mod duration;
 pub mod fault;
 pub mod file;
 pub mod id;
+pub mod integration;
 pub mod machine;
 pub mod observation;
 pub mod policy;
+pub mod porcelain;
 pub mod push;
 pub mod redact;
 pub mod retention;

@@ -4,6 +4,7 @@
 
 use afterpush_core::{
     config::{ConfigError, DatabaseWords, PROVIDER_KINDS, Source, combine},
+    integration::PushRules,
     policy::Policy,
 };
 
@@ -49,6 +50,8 @@ fn every_key_stands_on_the_page_and_in_an_example() {
     let target = "[[target]]\nname = \"web\"";
     let tables = [
         "[policy]".to_owned(),
+        "[push]".to_owned(),
+        "[[push.conflict]]\npaths = \"a\"\nresolve = \"ours\"".to_owned(),
         "[provider.digitalocean]".to_owned(),
         target.to_owned(),
         format!("{target}\n[target.database]"),
@@ -63,7 +66,9 @@ fn every_key_stands_on_the_page_and_in_an_example() {
         for key in keys {
             assert!(PAGE.contains(&format!("\n| `{key}` |")), "{key} of {table} has no row");
             assert!(
-                examples.contains(&format!("{key} = ")) || examples.contains(&format!(".{key}]\n")),
+                [format!("{key} = "), format!(".{key}]\n"), format!(".{key}]]\n")]
+                    .iter()
+                    .any(|it| examples.contains(it)),
                 "{key} is in no example"
             );
         }
@@ -76,6 +81,7 @@ fn every_key_stands_on_the_page_and_in_an_example() {
 #[test]
 fn the_defaults_on_the_page_are_those_of_the_program() {
     let policy = Policy::default();
+    let push = PushRules::default();
     let table = "[[target]]\nname = \"a\"\ndatabase = { url_env = \"A\" }\nhealth = { path = \"/\" }";
     let config = combine(None, false, Some(Source { name: "x", text: table })).unwrap();
     let target = &config.targets[0];
@@ -86,6 +92,8 @@ fn the_defaults_on_the_page_are_those_of_the_program() {
     for (key, default) in [
         ("first_interval", format!("{:?}", format!("{:?}", policy.first_interval))),
         ("slow_interval", format!("{:?}", format!("{:?}", policy.slow_interval))),
+        ("attempts", push.attempts.to_string()),
+        ("first_wait", format!("{:?}", format!("{:?}", push.first_wait))),
         ("growth", policy.growth.to_string()),
         ("jitter", policy.jitter.to_string()),
         ("registration_deadline", minutes(policy.registration_deadline)),

@@ -10,6 +10,7 @@ mod error;
 mod health;
 mod model;
 mod provider;
+mod push;
 mod read;
 mod target;
 mod waiting;

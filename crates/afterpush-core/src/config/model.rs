@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{id::RefName, policy::Policy};
+use crate::{id::RefName, integration::PushRules, policy::Policy};
 
 /// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
 pub const PROVIDER_KINDS: [&str; 1] = ["digitalocean"];
@@ -14,6 +14,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// The waiting rules.
     pub policy: Policy,
+    /// What `afterpush push` does when the remote has moved.
+    pub push: PushRules,
     /// Settings for each provider kind; only the user's file has them.
     pub providers: BTreeMap<String, ProviderSettings>,
     /// What the repository's file asked for and did not get, because it is not trusted or out of bounds; one sentence each.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Config, ConfigError, ProviderSettings, document::Document, provider, target::TargetLayer, waiting::PolicyLayer,
+    Config, ConfigError, ProviderSettings, document::Document, provider, push::PushLayer, target::TargetLayer,
+    waiting::PolicyLayer,
 };
 
 /// More targets than any project has; each costs a monitor calls.
@@ -78,6 +79,7 @@ impl Reading<'_> {
 struct Layer {
     targets: Vec<TargetLayer>,
     policy: PolicyLayer,
+    push: PushLayer,
     providers: BTreeMap<String, ProviderSettings>,
     left_out: Vec<String>,
 }
@@ -108,8 +110,9 @@ impl Layer {
                     }
                 }
                 "policy" => layer.policy = PolicyLayer::read(&entry.section("[policy]")?, &mut reading)?,
+                "push" => layer.push = PushLayer::read(&entry.section("[push]")?, &mut reading)?,
                 "provider" => layer.providers = provider::read_settings(&entry, &mut reading)?,
-                _ => return Err(root.unknown_key(&entry, &["target", "policy", "provider"])),
+                _ => return Err(root.unknown_key(&entry, &["target", "policy", "push", "provider"])),
             }
         }
         layer.left_out = reading.left_out;
@@ -130,6 +133,7 @@ impl Layer {
         Self {
             targets: self.targets,
             policy: self.policy.overlaid_by(upper.policy),
+            push: self.push.overlaid_by(upper.push),
             // The repository's file has none.
             providers: upper.providers,
             left_out: self.left_out,
@@ -146,6 +150,12 @@ impl Layer {
             self.left_out.truncate(MOST_LEFT_OUT);
             self.left_out.push(format!("{more} more keys are not used for the same reasons"));
         }
-        Ok(Config { targets, policy: self.policy.finish(), providers: self.providers, left_out: self.left_out })
+        Ok(Config {
+            targets,
+            policy: self.policy.finish(),
+            push: self.push.finish(),
+            providers: self.providers,
+            left_out: self.left_out,
+        })
     }
 }

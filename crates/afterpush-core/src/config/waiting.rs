@@ -54,7 +54,7 @@ impl PolicyLayer {
                 "confirmation_deadline" => &mut layer.confirmation_deadline,
                 _ => return Err(section.unknown_key(&entry, &KEYS)),
             };
-            *duration = Some(within_bounds(&entry, reading)?);
+            *duration = Some(within_bounds(&entry, "[policy]", reading)?);
         }
         Ok(layer)
     }
@@ -87,7 +87,12 @@ impl PolicyLayer {
     }
 }
 
-fn within_bounds(entry: &Entry<'_>, reading: &mut Reading<'_>) -> Result<Duration, ConfigError> {
+/// A duration of the table `title`, kept within bounds in a repository's file.
+pub(super) fn within_bounds(
+    entry: &Entry<'_>,
+    title: &str,
+    reading: &mut Reading<'_>,
+) -> Result<Duration, ConfigError> {
     let duration = entry.duration()?;
     if reading.author == Author::User {
         return Ok(duration);
@@ -100,7 +105,7 @@ fn within_bounds(entry: &Entry<'_>, reading: &mut Reading<'_>) -> Result<Duratio
         return Ok(duration);
     };
     reading.leave_out(format!(
-        "[policy] {} = {} in {} is too {extreme} for a repository's file; {used} is used",
+        "{title} {} = {} in {} is too {extreme} for a repository's file; {used} is used",
         entry.key,
         quoted(entry.text("a duration")?),
         reading.file
