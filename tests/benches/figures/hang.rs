@@ -89,7 +89,7 @@ fn measure(callers: &[Caller], kind: Option<Kind>, count: usize) -> Result<Vec<T
     let app = simulator.add_app("web", "acme/web", "main", "https://web.example");
     let sandbox = Sandbox::new();
     sandbox.user_config(&format!(
-        "[provider.digitalocean]\napi_url = \"{}\"\n[policy]\ndeadline = \"{DEADLINE}\"\n",
+        "[provider.digitalocean]\napi_url = \"{}\"\n[policy]\nfirst_interval = \"200ms\"\ndeadline = \"{DEADLINE}\"\n",
         simulator.url()
     ));
     sandbox.credentials("[digitalocean]\ntoken = \"test-token\"\n");
