@@ -12,9 +12,10 @@ mod timing;
 /// Prints one figure; the numbers that stand behind its name on the command line say how large.
 type Print = fn(&[usize]);
 
-const FIGURES: [(&str, Print); 7] = [
+const FIGURES: [(&str, Print); 8] = [
     ("hook", managers::hook),
     ("managers", managers::managers),
+    ("many", managers::many),
     ("hang", hang::hang),
     ("races", races::races),
     ("status", status::status),
