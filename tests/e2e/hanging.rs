@@ -1,7 +1,7 @@
 //! Callers get control back at once while the monitor lives on, whatever they hold on to: pipes, a program's capture, a
 //! pseudo-terminal; and the monitor holds nothing of git's.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use afterpush_testkit::sandbox::{Project, Said, skipped, wait_until};
 
@@ -20,6 +20,9 @@ fn returns(what: &str, caller: &str) {
     let pid = sandbox.monitors()[0];
     let commit = project.head();
     assert!(project.runs(&commit).iter().all(|run| !run.join("result.json").exists()), "{what}");
+    wait_until("a working directory that keeps nothing busy", || {
+        fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|place| place == Path::new("/"))
+    });
     wait_until("streams on /dev/null", || {
         let target = |fd: i32| fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
         (0..3).all(|fd| target(fd).to_str() == Some("/dev/null"))

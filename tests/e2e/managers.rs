@@ -1,67 +1,18 @@
 //! Hook managers, the real ones from their packages: with each, a push is watched, the manager's own job still refuses, what
 //! the manager writes anew is told by `doctor` and mended by `install`, and `uninstall` restores what the manager wrote.
 
-use std::{
-    fs,
-    fs::File,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use std::{fs, path::Path};
 
-use afterpush_testkit::sandbox::{Project, Said, Sandbox, skipped};
+use afterpush_testkit::{
+    managers::{Kind, Manager},
+    sandbox::{Project, Sandbox, skipped},
+};
 
 use crate::gits::{BRANCHES, HURRY};
 
-/// From the registry of npm.
-const FROM_NPM: [&str; 2] = ["husky@9.1.7", "lefthook@2.2.2"];
-/// From the Python Package Index.
-const FROM_PYPI: [&str; 2] = ["pre-commit>=4,<5", "prek"];
-
-/// Installs packages once for all runs of the tests; says why it could not.
-fn installed(name: &str, install: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("managers");
-    fs::create_dir_all(&cache).unwrap();
-    let lock = File::create(cache.join(format!("{name}.lock"))).unwrap();
-    lock.lock().unwrap();
-    let (place, whole) = (cache.join(name), cache.join(format!("{name}.whole")));
-    if !whole.exists() {
-        let _ = fs::remove_dir_all(&place);
-        fs::create_dir_all(&place).unwrap();
-        install(&place)?;
-        fs::write(whole, "").unwrap();
-    }
-    Ok(place)
-}
-
-fn run(program: impl AsRef<Path>, directory: &Path, arguments: &[&str]) -> Result<(), String> {
-    let program = program.as_ref();
-    match Command::new(program).args(arguments).current_dir(directory).output() {
-        Ok(answer) if answer.status.success() => Ok(()),
-        Ok(answer) => {
-            let text = String::from_utf8_lossy(&answer.stderr);
-            Err(format!("{} failed: {}", program.display(), text.lines().last().unwrap_or_default()))
-        }
-        Err(error) => Err(format!("{} cannot be run: {error}", program.display())),
-    }
-}
-
-fn from_npm() -> Result<PathBuf, String> {
-    static PLACE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let install = |place: &Path| {
-        fs::write(place.join("package.json"), "{}").unwrap();
-        run("npm", place, &[&["install", "--no-audit", "--no-fund", "--ignore-scripts"], &FROM_NPM[..]].concat())
-    };
-    PLACE.get_or_init(|| installed("npm", install)).clone()
-}
-
-fn from_pypi() -> Result<PathBuf, String> {
-    static PLACE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let install = |place: &Path| {
-        run("python3", place, &["-m", "venv", "."])?;
-        run(place.join("bin/pip"), place, &[&["install", "--quiet"], &FROM_PYPI[..]].concat())
-    };
-    PLACE.get_or_init(|| installed("pypi", install)).clone()
+/// The manager, with its packages kept among cargo's files.
+fn manager(kind: Kind) -> Result<Manager, String> {
+    Manager::get(kind, Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
 /// A project in which afterpush is not installed, and a job for its manager, which notes its run and refuses on request.
@@ -106,11 +57,19 @@ fn is_installed(what: &str, project: &Project<'_>) {
     assert_eq!(check["ok"], true, "{what}: {check}");
 }
 
-/// A manager that owns `.git/hooks/pre-push`; `manager` installs it.
-fn shares_the_hook(name: &str, sandbox: &Sandbox, project: &Project<'_>, manager: impl Fn() -> Said) {
+/// A manager that owns `.git/hooks/pre-push`.
+fn shares_the_hook(test: &str, kind: Kind) {
+    let installer = match manager(kind) {
+        Ok(manager) => manager,
+        Err(why) => return skipped(test, &why),
+    };
+    let sandbox = Sandbox::new();
+    let project = project(&sandbox);
+    let (name, sandbox, project) = (kind.name(), &sandbox, &project);
+    installer.configure(&project.work, &format!("sh {}", sandbox.path().join("job.sh").display()));
     let hooks = project.work.join(".git/hooks");
     let manager = || {
-        let said = manager();
+        let said = installer.install(sandbox, &project.work);
         assert_eq!(said.code, Some(0), "{name}: {said:?}");
     };
     // The manager first.
@@ -140,70 +99,30 @@ fn shares_the_hook(name: &str, sandbox: &Sandbox, project: &Project<'_>, manager
 
 #[test]
 fn lefthook_and_afterpush_share_the_hook() {
-    let place = match from_npm() {
-        Ok(place) => place,
-        Err(why) => return skipped("lefthook_and_afterpush_share_the_hook", &why),
-    };
-    let programs =
-        fs::read_dir(place.join("node_modules")).unwrap().map(|entry| entry.unwrap().path().join("bin/lefthook"));
-    let Some(program) = programs.into_iter().find(|path| path.exists()) else {
-        return skipped("lefthook_and_afterpush_share_the_hook", "its package has no program for this machine");
-    };
-    let sandbox = Sandbox::new();
-    let project = project(&sandbox);
-    let job = sandbox.path().join("job.sh");
-    let text = format!("pre-push:\n  jobs:\n    - run: sh {}\n", job.display());
-    fs::write(project.work.join("lefthook.yml"), text).unwrap();
-    shares_the_hook("lefthook", &sandbox, &project, || {
-        Said::of(sandbox.command(&program, &project.work).arg("install"))
-    });
-}
-
-fn share_with_python(test: &str, name: &str) {
-    let place = match from_pypi() {
-        Ok(place) => place,
-        Err(why) => return skipped(test, &why),
-    };
-    let sandbox = Sandbox::new();
-    let project = project(&sandbox);
-    let text = format!(
-        "repos:\n- repo: local\n  hooks:\n  - id: job\n    name: job\n    entry: sh {}\n    language: system\n    \
-         always_run: true\n    pass_filenames: false\n    stages: [pre-push]\n",
-        sandbox.path().join("job.sh").display()
-    );
-    fs::write(project.work.join(".pre-commit-config.yaml"), text).unwrap();
-    shares_the_hook(name, &sandbox, &project, || {
-        let program = place.join("bin").join(name);
-        Said::of(sandbox.command(program, &project.work).args(["install", "--hook-type", "pre-push"]))
-    });
+    shares_the_hook("lefthook_and_afterpush_share_the_hook", Kind::Lefthook);
 }
 
 #[test]
 fn pre_commit_and_afterpush_share_the_hook() {
-    share_with_python("pre_commit_and_afterpush_share_the_hook", "pre-commit");
+    shares_the_hook("pre_commit_and_afterpush_share_the_hook", Kind::PreCommit);
 }
 
 #[test]
 fn prek_and_afterpush_share_the_hook() {
-    share_with_python("prek_and_afterpush_share_the_hook", "prek");
+    shares_the_hook("prek_and_afterpush_share_the_hook", Kind::Prek);
 }
 
 #[test]
 fn husky_runs_afterpush_after_the_person_s_own_script() {
     const NAME: &str = "husky_runs_afterpush_after_the_person_s_own_script";
-    let place = match from_npm() {
-        Ok(place) => place,
+    let manager = match manager(Kind::Husky) {
+        Ok(manager) => manager,
         Err(why) => return skipped(NAME, &why),
-    };
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let Some(node) = std::env::split_paths(&path).map(|place| place.join("node")).find(|path| path.exists()) else {
-        return skipped(NAME, "node is not in the path");
     };
     let sandbox = Sandbox::new();
     let project = project(&sandbox);
     let husky = || {
-        let program = place.join("node_modules/husky/bin.js");
-        let said = Said::of(sandbox.command(&node, &project.work).arg(program));
+        let said = manager.install(&sandbox, &project.work);
         assert_eq!(said.code, Some(0), "{said:?}");
     };
     husky();

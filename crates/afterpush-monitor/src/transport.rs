@@ -14,11 +14,30 @@ use reqwest::{Client, header, redirect};
 use tokio::time::timeout;
 use url::{Host, Url};
 
-const CONNECT: Duration = Duration::from_secs(5);
-const READ: Duration = Duration::from_secs(10);
-const TOTAL: Duration = Duration::from_secs(20);
-/// A question may take several requests (pages, the archived parts of a log).
-const QUESTION: Duration = Duration::from_secs(60);
+/// How long a provider may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until there is a connection.
+    pub connect: Duration,
+    /// From one piece of an answer to the next.
+    pub read: Duration,
+    /// One request with its whole answer.
+    pub total: Duration,
+    /// A question, which may take several requests (pages, the archived parts of a log).
+    pub question: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            read: Duration::from_secs(10),
+            total: Duration::from_secs(20),
+            question: Duration::from_secs(60),
+        }
+    }
+}
+
 const MAX_REQUESTS: usize = 40;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
@@ -27,6 +46,7 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 pub struct Transport {
     client: Client,
     api: Url,
+    limits: Limits,
 }
 
 impl Transport {
@@ -35,14 +55,22 @@ impl Transport {
     /// # Errors
     /// When `api` is neither https nor http on loopback, or the system's certificates cannot be loaded.
     pub fn new(api: &str) -> Result<Self, Fault> {
+        Self::with_limits(api, Limits::default())
+    }
+
+    /// The same with other limits of time.
+    ///
+    /// # Errors
+    /// As [`Transport::new`].
+    pub fn with_limits(api: &str, limits: Limits) -> Result<Self, Fault> {
         let malformed = |text: String| Fault::new(FaultKind::Malformed, text);
         let api =
             Url::parse(api).map_err(|error| malformed(format!("the provider's address is not a URL: {error}")))?;
         if !is_safe(&api, true) {
             return Err(malformed("the provider's address must be https, or http on loopback".to_owned()));
         }
-        let client = client().map_err(|error| Fault::new(FaultKind::Transient, describe(error)))?;
-        Ok(Self { client, api })
+        let client = client(limits).map_err(|error| Fault::new(FaultKind::Transient, describe(error)))?;
+        Ok(Self { client, api, limits })
     }
 
     /// Asks a provider a question, to the reply or a fault.
@@ -61,8 +89,8 @@ impl Transport {
             }
             Err(Fault::new(FaultKind::Malformed, format!("no end of pages after {MAX_REQUESTS} requests")))
         };
-        timeout(QUESTION, conversation).await.unwrap_or_else(|_| {
-            let text = format!("no whole answer from {} within {} s", self.host(), QUESTION.as_secs());
+        timeout(self.limits.question, conversation).await.unwrap_or_else(|_| {
+            let text = format!("no whole answer from {} within {} s", self.host(), self.limits.question.as_secs_f32());
             Err(Fault::new(FaultKind::Transient, text))
         })
     }
@@ -78,7 +106,7 @@ impl Transport {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let mut builder = self.client.request(method, url).timeout(TOTAL);
+        let mut builder = self.client.request(method, url).timeout(self.limits.total);
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -135,13 +163,13 @@ impl Transport {
 }
 
 /// The client that all requests to providers share: no redirects, no referrer, no compressed bodies.
-fn client() -> Result<Client, reqwest::Error> {
+fn client(limits: Limits) -> Result<Client, reqwest::Error> {
     Client::builder()
         .user_agent(concat!("afterpush/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .referer(false)
-        .connect_timeout(CONNECT)
-        .read_timeout(READ)
+        .connect_timeout(limits.connect)
+        .read_timeout(limits.read)
         .pool_idle_timeout(Duration::from_secs(10))
         .pool_max_idle_per_host(1)
         .build()

@@ -50,7 +50,8 @@ pub fn start_monitor(
 ) -> Result<(), StartError> {
     let handed_over = environment_file(environment).map_err(StartError::Environment)?;
     let visible = environment.iter().filter(|(name, _)| is_visible(name));
-    // Not waited for: it outlives its starter, whose end hands it to the system.
+    // Not waited for: it outlives its starter, whose end hands it to the system. It leaves this directory by itself: with a
+    // directory to go to, the hook, which is linked statically, would have to be copied by fork for it, and a push pays.
     Command::new(program)
         .arg("run")
         .arg(run.path())
@@ -58,7 +59,6 @@ pub fn start_monitor(
         .arg(crate::random_name().map_err(StartError::Environment)?)
         .env_clear()
         .envs(visible.map(|(name, value)| (name, value)))
-        .current_dir("/")
         .stdin(Stdio::from(handed_over))
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,7 +1,8 @@
-//! Test support: a hermetic place for git and the programs, and simulators of hosting providers.
+//! Test support: a hermetic place for git and the programs, simulators of hosting providers, the real hook managers.
 
 #![forbid(unsafe_code)]
 
 pub mod digitalocean;
 pub mod health;
+pub mod managers;
 pub mod sandbox;

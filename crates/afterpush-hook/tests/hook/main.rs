@@ -8,3 +8,4 @@ mod input;
 mod pushes;
 mod shim;
 mod silence;
+mod watchdog;
