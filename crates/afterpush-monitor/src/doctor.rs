@@ -6,7 +6,7 @@ use afterpush_core::{
     id::{CommitId, RefName},
     redact,
 };
-use afterpush_providers::{Question, Reply, Setup};
+use afterpush_providers::{Question, Reply, Setup, registry};
 use afterpush_store::{ConfigFiles, Environment, Repository};
 use serde_json::{Value, json};
 
@@ -48,8 +48,12 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
     for target in &config.targets {
         let Some(provider) = &target.provider else { continue };
         let name = format!("{} credentials", provider.kind);
-        let found = match credentials::find(&provider.kind, push, &environment) {
-            Ok(Some(found)) => found,
+        let token = match credentials::find(&provider.kind, push, &environment) {
+            Ok(Some(found)) => {
+                checks.push(check(&name, true, &format!("found in {}", found.place), ""));
+                Some(found.token)
+            }
+            Ok(None) if !registry::needs_token(&provider.kind) => None,
             Ok(None) => {
                 checks.push(check(&name, false, "none found", &credentials::advice(&provider.kind)));
                 continue;
@@ -59,7 +63,6 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
                 continue;
             }
         };
-        checks.push(check(&name, true, &format!("found in {}", found.place), ""));
         // The commit and the branch do not matter for this question.
         let (Ok(commit), Ok(ref_name)) = (CommitId::parse(&"1".repeat(40)), RefName::parse("refs/heads/main")) else {
             continue;
@@ -71,7 +74,7 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
             ref_name,
             remote_url: remote_url.clone().unwrap_or_default(),
             pushed_at: None,
-            token: found.token,
+            token,
         };
         let name = format!("{} answers", provider.kind);
         let answer = match ProviderSource::new(&target.name, &provider.kind, setup) {

@@ -171,8 +171,10 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         None => (None, unavailable("not configured")),
         Some(provider) => match credentials::find(&provider.kind, kit.push, kit.environment) {
             Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
-            Ok(None) => (None, StagePlan::Unavailable(credentials::advice(&provider.kind))),
-            Ok(Some(found)) => {
+            Ok(None) if registry::needs_token(&provider.kind) => {
+                (None, StagePlan::Unavailable(credentials::advice(&provider.kind)))
+            }
+            Ok(found) => {
                 let setup = Setup {
                     settings: provider.settings.clone(),
                     api_url: api_url(kit.config, &provider.kind),
@@ -180,7 +182,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
                     ref_name: kit.request.ref_name.clone(),
                     remote_url: kit.request.remote_url.clone(),
                     pushed_at: (kit.request.source == PushSource::Hook).then_some(kit.request.pushed_at),
-                    token: found.token,
+                    token: found.map(|found| found.token),
                 };
                 let source = ProviderSource::new(&target.name, &provider.kind, setup)?;
                 (Some(Rc::new(source)), StagePlan::Ask)

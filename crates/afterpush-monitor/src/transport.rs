@@ -82,12 +82,16 @@ impl Transport {
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
-        if let Some(Credential::Bearer(token)) = &request.credential {
-            let mut value = header::HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
+        if let Some(credential) = &request.credential {
+            let (name, text) = match credential {
+                Credential::Bearer(token) => ("authorization", format!("Bearer {}", token.expose())),
+                Credential::Header(name, token) => (*name, token.expose().to_owned()),
+            };
+            let mut value = header::HeaderValue::try_from(text).map_err(|_| {
                 Fault::new(FaultKind::Unauthorized, "the token holds a character that no token can hold; set it anew")
             })?;
             value.set_sensitive(true);
-            builder = builder.header(header::AUTHORIZATION, value);
+            builder = builder.header(name, value);
         }
         if let Some(body) = request.body {
             builder = builder.header(header::CONTENT_TYPE, "application/json").body(body);
@@ -227,6 +231,7 @@ mod tests {
             credential: Some(Credential::Bearer(Secret::new("canary-token"))),
             body: None,
             limit: BodyLimit::AtMost(1000),
+            fields: &[],
         }
     }
 

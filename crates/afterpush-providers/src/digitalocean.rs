@@ -16,7 +16,7 @@
 mod answer;
 mod locate;
 mod log;
-pub(crate) mod login;
+mod login;
 mod matching;
 mod observation;
 mod progress;
@@ -40,11 +40,25 @@ use self::{
 };
 use crate::{
     HttpRequest, HttpResponse, Provider, Question, Reply, Setup, SetupError, Turn,
+    pushed::Pushed,
+    registry::Entry,
     response::{self, Asked},
+    settings::{Settings, wrong_address},
 };
 
 /// The vendor's own address.
-pub(crate) const API: &str = "https://api.digitalocean.com";
+const API: &str = "https://api.digitalocean.com";
+
+/// What the registry knows of it.
+pub(crate) const ENTRY: Entry = Entry {
+    kind: "digitalocean",
+    api_url: API,
+    build: |setup| Ok(Box::new(DigitalOcean::new(setup)?)),
+    needs_token: true,
+    credential_names: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"],
+    login_files: &["doctl/config.yaml"],
+    token_from_login_file: login::token,
+};
 
 /// More pages of apps than these are not read: 2,000 apps.
 const MOST_APP_PAGES: u32 = 10;
@@ -53,7 +67,7 @@ const MOST_APP_PAGES: u32 = 10;
 const FIRST_DEPLOYMENT_PAGES: u32 = 5;
 
 /// Follows one commit.
-pub(crate) struct DigitalOcean {
+struct DigitalOcean {
     api: Api,
     told: Told,
     wanted: Wanted,
@@ -114,28 +128,14 @@ enum Pending {
 
 impl DigitalOcean {
     /// Reads the settings `app` (name or id) and `component`, both optional.
-    pub(crate) fn new(setup: Setup) -> Result<Self, SetupError> {
-        let mut app = None;
-        let mut component = None;
-        for (key, value) in &setup.settings {
-            let setting = match key.as_str() {
-                "app" => &mut app,
-                "component" => &mut component,
-                _ => {
-                    return Err(wrong(key, "is not known to digitalocean; it has app and component"));
-                }
-            };
-            match value.as_str().map(str::trim) {
-                Some(text) if !text.is_empty() => *setting = Some(text.to_owned()),
-                _ => return Err(wrong(key, "must be a text that is not empty")),
-            }
-        }
-        let api = Api::new(setup.api_url.as_deref().unwrap_or(API), setup.token)
-            .ok_or_else(|| wrong("api_url", "must be an address such as https://host/"))?;
+    fn new(setup: Setup) -> Result<Self, SetupError> {
+        let settings = Settings::new("digitalocean", &setup.settings, &["app", "component"])?;
+        let (app, component) = (settings.text("app")?, settings.text("component")?);
+        let api = Api::new(setup.api_url.as_deref().unwrap_or(API), setup.bearer()).ok_or_else(wrong_address)?;
         Ok(Self {
             api,
             told: Told::new(app, component.clone(), &setup.remote_url, &setup.ref_name),
-            wanted: Wanted { commit: setup.commit, component, pushed_at: setup.pushed_at },
+            wanted: Wanted { pushed: Pushed { commit: setup.commit, at: setup.pushed_at }, component },
             app: None,
             following: None,
             looks: 0,
@@ -447,8 +447,4 @@ fn reply(observation: ProviderObservation) -> Turn {
 /// The answer to a response that no request was made for.
 fn nothing_asked() -> Turn {
     Turn::Fault(Fault::new(FaultKind::Malformed, "a response came that nothing was asked for"))
-}
-
-fn wrong(key: &str, problem: &str) -> SetupError {
-    SetupError::Key { key: key.to_owned(), problem: problem.to_owned() }
 }
