@@ -104,7 +104,7 @@ impl World {
 
     fn answer(&mut self, stage: StageKind, answer: Answer) -> Vec<Effect> {
         self.open.retain(|open| *open != stage);
-        self.tell(EventKind::Answered { target: 0, stage, answer: Ok(answer) })
+        self.tell(EventKind::Answered { target: 0, stage, answer: Ok(answer), pace: Pace::default() })
     }
 
     fn provider(&mut self, observation: ProviderObservation) -> Vec<Effect> {
@@ -113,7 +113,7 @@ impl World {
 
     fn fault(&mut self, stage: StageKind, fault: Fault) -> Vec<Effect> {
         self.open.retain(|open| *open != stage);
-        self.tell(EventKind::Answered { target: 0, stage, answer: Err(fault) })
+        self.tell(EventKind::Answered { target: 0, stage, answer: Err(fault), pace: Pace::default() })
     }
 
     /// Lets time pass until `stage` is asked, answering nothing else.
@@ -136,7 +136,7 @@ impl World {
         while self.state.outcome().is_none() {
             for stage in std::mem::take(&mut self.open) {
                 let answer = answers(self.now, stage);
-                let effects = self.tell(EventKind::Answered { target: 0, stage, answer });
+                let effects = self.tell(EventKind::Answered { target: 0, stage, answer, pace: Pace::default() });
                 if effects.contains(&Effect::FetchLog { target: 0 }) {
                     self.tell(EventKind::LogFetched { target: 0 });
                 }
@@ -531,7 +531,7 @@ fn of_several_targets_the_worst_is_the_runs_and_skipped_ones_do_not_hide_a_live_
     let mut world = World::landed(vec![target(), target()]);
     let tell = |world: &mut World, target, state| {
         let answer = Ok(Answer::Provider(deployment(state)));
-        world.tell(EventKind::Answered { target, stage: StageKind::Provider, answer });
+        world.tell(EventKind::Answered { target, stage: StageKind::Provider, answer, pace: Pace::default() });
     };
     tell(&mut world, 0, DeploymentState::Live);
     assert_eq!(world.outcome(), None);
@@ -605,7 +605,12 @@ fn any_event() -> impl Strategy<Value = EventKind> {
             RemoteLook::Landed, RemoteLook::Contains, RemoteLook::Elsewhere, RemoteLook::Unknown("x".to_owned()),
         ]).prop_map(EventKind::LookedAtRemote),
         1 => any::<bool>().prop_map(|has_pusher| EventKind::PushedAgain { has_pusher }),
-        8 => (0_usize..3, any_answer()).prop_map(|(target, (stage, answer))| EventKind::Answered { target, stage, answer }),
+        8 => (0_usize..3, any_answer(), 0_u64..100).prop_map(|(target, (stage, answer), age)| EventKind::Answered {
+            target,
+            stage,
+            answer,
+            pace: Pace { age: Duration::from_secs(age), warning: None },
+        }),
         1 => (0_usize..3).prop_map(|target| EventKind::LogFetched { target }),
         1 => (any::<bool>(), word).prop_map(|(contains, outcome)| {
             EventKind::Newer(Newer { commit: LATER.to_owned(), contains, outcome })
