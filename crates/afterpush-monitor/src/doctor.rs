@@ -1,6 +1,8 @@
 //! What only the monitor can check for `afterpush doctor`: credentials, and whether the provider answers. Prints one JSON
 //! document, in which no credential ever stands.
 
+use std::time::Duration;
+
 use afterpush_core::{
     fault::with_causes,
     id::{CommitId, RefName},
@@ -77,9 +79,12 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
             token,
         };
         let name = format!("{} answers", provider.kind);
-        let answer = match ProviderSource::new(&target.name, &provider.kind, setup) {
+        let answer = match ProviderSource::new(&target.name, &provider.kind, setup, None) {
             Err(error) => Err(with_causes(&error)),
-            Ok(source) => source.ask(Question::Credentials).await.map_err(|fault| format!("{}: {fault}", fault.kind)),
+            Ok(source) => {
+                let answer = source.ask(Question::Credentials, Duration::ZERO).await;
+                answer.map(|(reply, _)| reply).map_err(|fault| format!("{}: {fault}", fault.kind))
+            }
         };
         checks.push(match answer {
             Ok(Reply::Credentials(text)) => check(&name, true, &text, ""),

@@ -29,7 +29,10 @@ use afterpush_core::{
 use jiff::Timestamp;
 use thiserror::Error;
 
-pub use self::reduce::reduce;
+pub use self::{
+    reduce::reduce,
+    response::{Budget, budget, is_rate_limited, rate_limit_wait},
+};
 
 /// Follows the deployment of one commit at one provider. Remembers between questions what it has found (the app, the deployment).
 pub trait Provider: Send {

@@ -27,6 +27,8 @@ use crate::{
 const LONGEST: u64 = 64 << 20;
 /// The time between two calls with one credential to one host, where no answer has told otherwise.
 const SHORTEST_GAP: Duration = Duration::from_millis(100);
+/// So many calls may be made at once after a time of silence.
+const BURST: u64 = 10;
 /// The longest that a refused call makes it.
 const LONGEST_GAP: Duration = Duration::from_secs(2);
 /// An answer that is older than this serves nobody.
@@ -44,13 +46,17 @@ pub struct Answers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerKey(String);
 
-/// An answer as it is kept.
+/// What came of asking, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptAnswer {
-    /// The body, reduced to the fields that are read.
+    /// The status code; `None` when there was no answer.
+    pub status: Option<u16>,
+    /// The body, reduced to the fields that are read; without an answer, why there is none.
     pub body: String,
-    /// The vendor's tag of it, for asking whether it has changed.
+    /// The vendor's tag of the body, for asking whether it has changed.
     pub etag: Option<String>,
+    /// How long the vendor wants to be left alone.
+    pub retry_after: Option<Duration>,
     /// Which monitor asked, by its random word.
     pub by: String,
 }
@@ -152,8 +158,9 @@ impl Answers {
     /// [`StoreError`] when the place cannot be written to.
     pub fn take_turn(&self, credential: &AnswerKey, patience: Duration) -> Result<Turn, StoreError> {
         self.change_pace(credential, |pace, now| {
-            let next = pace.next.max(now);
-            let wait = Duration::from_millis(next - now);
+            // Who was silent for a while may make a few calls at once.
+            let next = pace.next.max(now.saturating_sub(BURST * pace.gap));
+            let wait = Duration::from_millis(next.saturating_sub(now));
             if wait > patience {
                 return Turn::TooFar(wait);
             }
@@ -268,7 +275,7 @@ mod tests {
     }
 
     fn answer(body: &str) -> KeptAnswer {
-        KeptAnswer { body: body.to_owned(), etag: None, by: "me".to_owned() }
+        KeptAnswer { status: Some(200), body: body.to_owned(), etag: None, retry_after: None, by: "me".to_owned() }
     }
 
     #[test]
@@ -328,19 +335,18 @@ mod tests {
         let (_directory, answers) = answers();
         let credential = answers.key(&[b"token"]);
         let turn = |patience| answers.take_turn(&credential, Duration::from_secs(patience)).unwrap();
-        assert_eq!(turn(60), Turn::In(Duration::ZERO));
+        for _ in 0..=BURST {
+            assert_eq!(turn(60), Turn::In(Duration::ZERO));
+        }
         let waits: Vec<_> = (0..20).map(|_| turn(60)).collect();
         let Some(Turn::In(last)) = waits.last() else { panic!("{waits:?}") };
-        // Twenty calls after the first, a tenth of a second apart, less the time that this took.
+        // Twenty calls after the first ones, a tenth of a second apart, less the time that this took.
         assert!(*last > Duration::from_secs(1) && *last <= Duration::from_secs(2), "{waits:?}");
         answers.hold_back(&credential, Duration::from_secs(30)).unwrap();
         assert!(matches!(turn(60), Turn::In(wait) if wait > Duration::from_secs(29)));
         assert!(matches!(turn(10), Turn::TooFar(wait) if wait > Duration::from_secs(29)));
         // Another credential is another budget.
-        assert_eq!(
-            answers.take_turn(&answers.key(&[b"other"]), Duration::ZERO).unwrap(),
-            Turn::In(Duration::ZERO)
-        );
+        assert_eq!(answers.take_turn(&answers.key(&[b"other"]), Duration::ZERO).unwrap(), Turn::In(Duration::ZERO));
     }
 
     #[test]
@@ -348,8 +354,7 @@ mod tests {
         let (_directory, answers) = answers();
         let credential = answers.key(&[b"token"]);
         answers.spread(&credential, 10, Duration::from_secs(100)).unwrap();
-        let waits: Vec<_> =
-            (0..3).map(|_| answers.take_turn(&credential, Duration::from_secs(100)).unwrap()).collect();
+        let waits: Vec<_> = (0..3).map(|_| answers.take_turn(&credential, Duration::from_secs(100)).unwrap()).collect();
         let [Turn::In(first), _, Turn::In(third)] = waits[..] else { panic!("{waits:?}") };
         assert!(first > Duration::from_secs(8), "{waits:?}");
         assert!(third - first > Duration::from_secs(17), "{waits:?}");
