@@ -330,6 +330,23 @@ fn trouble_is_not_failure_and_retry_after_is_honoured_within_the_cap() {
 }
 
 #[test]
+fn an_answer_that_another_monitor_had_is_asked_for_anew_when_it_is_as_old_as_the_interval() {
+    let mut world = World::landed(vec![target()]);
+    world.until_asked(StageKind::Provider);
+    let asked_at = world.now;
+    let age = Duration::from_secs(4);
+    let answer = Ok(Answer::Provider(ProviderObservation::default()));
+    let warning = Some("only 4 calls are left".to_owned());
+    world.open.clear();
+    world.tell(EventKind::Answered { target: 0, stage: StageKind::Provider, answer, pace: Pace { age, warning } });
+    // 5 s have grown to 6.5 s; the middle roll puts a tenth on top; four of them have passed already.
+    assert_eq!(world.state.interval(0, StageKind::Provider), Duration::from_millis(6500));
+    assert_eq!(world.until_asked(StageKind::Provider) - asked_at, Duration::from_millis(3150));
+    let report = world.state.target_reports(|_| jiff::Timestamp::UNIX_EPOCH);
+    assert!(report[0].stages[0].summary.ends_with("(only 4 calls are left)"), "{report:?}");
+}
+
+#[test]
 fn trouble_to_the_end_is_a_timeout_that_says_so() {
     let mut world = World::landed(vec![target()]);
     let outcome = world.run(|_, _| Err(Fault::new(FaultKind::Transient, "answered 500")));
