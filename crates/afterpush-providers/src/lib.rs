@@ -8,6 +8,8 @@
 
 mod answer;
 mod api;
+#[cfg(test)]
+mod contract;
 mod conversation;
 mod digitalocean;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::borrow::Borrow;
 use afterpush_core::{fault::Fault, observation::ProviderObservation};
 use serde_json::Value;
 
-use crate::{Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Turn, reduce};
+use crate::{Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Turn, contract, reduce};
 
 /// The vendor's side.
 pub(crate) struct Vendor {
@@ -33,12 +33,14 @@ impl Vendor {
                 panic!("expected {expected}, got {turn:?}");
             };
             self.check(request, expected);
+            contract::check(request, is_sound(response).then_some(response));
             // As the transport does: a provider that reads a field which it does not name would miss it.
             let body = match request.fields {
                 [] => response.body.clone(),
                 fields => reduce(&response.body, fields).unwrap_or_else(|| response.body.clone()),
             };
-            turn = provider.next(&HttpResponse { body, ..response.clone() });
+            let headers = response.headers.iter().filter(|(name, _)| name != SOUND).cloned().collect();
+            turn = provider.next(&HttpResponse { body, headers, ..*response });
         }
         assert!(!matches!(turn, Turn::Ask(_)), "one call too many: {turn:?}");
         turn
@@ -76,8 +78,21 @@ impl Vendor {
     }
 }
 
+/// Marks a response that has the shape of the vendor's description, and is held against it.
+const SOUND: &str = "test-is-sound";
+
+fn is_sound(response: &HttpResponse) -> bool {
+    response.header(SOUND).is_some()
+}
+
 /// A response of the vendor's, in the shape of its description.
 pub(crate) fn ok(body: impl Borrow<Value>) -> HttpResponse {
+    let headers = vec![(SOUND.to_owned(), String::new())];
+    HttpResponse { headers, ..answer(200, body.borrow().to_string()) }
+}
+
+/// A response that goes beyond the vendor's description: a null where there should be none, a word that came later.
+pub(crate) fn beyond(body: impl Borrow<Value>) -> HttpResponse {
     answer(200, body.borrow().to_string())
 }
 

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::DigitalOcean;
 use crate::{
     Credential, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn,
-    play::{Vendor, answer, ok},
+    play::{Vendor, answer, beyond, ok},
 };
 
 const APP: &str = "11111111-1111-4111-8111-111111111111";

@@ -161,7 +161,7 @@ fn what_serves_is_told_to_be_later_than_ours_only_when_it_is() {
         let seen = observe(
             &mut following(),
             &[
-                (APP_PATH, ok(app_with("active_deployment", serving))),
+                (APP_PATH, beyond(app_with("active_deployment", serving))),
                 (LIST_PATH, ok(list(std::slice::from_ref(&superseded)))),
             ],
         );

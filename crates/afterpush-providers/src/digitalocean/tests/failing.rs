@@ -94,7 +94,7 @@ fn a_failed_step_without_a_reason_is_named() {
     }
     let mut it = failed_build();
     it["progress"] = Value::Null;
-    let seen = ours(&mut following(), &script(&[it]));
+    let seen = ours(&mut following(), &[(APP_PATH, ok(app_before())), (LIST_PATH, beyond(list(&[it])))]);
     assert_eq!((seen.state, seen.reason), (State::Failed, None));
 }
 

@@ -189,7 +189,7 @@ fn any_component_of_any_kind_names_the_commit() {
 fn without_components_the_push_or_the_cause_names_the_commit() {
     let bare = |cause: &str, details: Value| {
         let it = with(begun(), "cause", json!(cause));
-        with(with(it, "services", Value::Null), "cause_details", details)
+        with(with(it, "services", json!([])), "cause_details", details)
     };
     let push = |commit: &str| json!({"type": "DEPLOY_ON_PUSH", "git_push": {"commit_sha": commit}});
     for (cause, details, expected) in [

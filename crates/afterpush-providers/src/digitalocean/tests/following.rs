@@ -7,7 +7,7 @@ use afterpush_core::{fault::FaultKind, observation::DeploymentState as State};
 use super::*;
 
 fn step(phase: &str) -> [(&'static str, HttpResponse); 1] {
-    [(APP_PATH, ok(app_with("in_progress_deployment", deployment(OURS, COMMIT, phase))))]
+    [(APP_PATH, beyond(app_with("in_progress_deployment", deployment(OURS, COMMIT, phase))))]
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn each_word_under_way_has_its_state_and_costs_one_call() {
         assert_eq!(seen.site_url.as_deref(), Some("https://web-app.example.test"));
     }
     let absent = with(deployment(OURS, COMMIT, ""), "phase", Value::Null);
-    let seen = ours(&mut provider, &[(APP_PATH, ok(app_with("in_progress_deployment", absent)))]);
+    let seen = ours(&mut provider, &[(APP_PATH, beyond(app_with("in_progress_deployment", absent)))]);
     assert_eq!((seen.state, seen.raw.as_str()), (State::Queued, "UNKNOWN"));
 }
 
@@ -59,7 +59,7 @@ fn progress_counts_steps_and_names_the_running_one() {
         (Value::Null, None),
     ] {
         let it = with(deployment(OURS, COMMIT, "DEPLOYING"), "progress", progress);
-        let seen = ours(&mut following(), &[(APP_PATH, ok(app_with("in_progress_deployment", it)))]);
+        let seen = ours(&mut following(), &[(APP_PATH, beyond(app_with("in_progress_deployment", it)))]);
         assert_eq!(seen.progress.as_deref(), expected);
     }
 }
@@ -76,8 +76,8 @@ fn trouble_is_a_fault_and_the_deployment_is_still_followed_afterwards() {
         (answer(200, "<!DOCTYPE html><title>hello"), FaultKind::Malformed),
         (answer(200, "{\"deployment\":{\"id\":\"aaaa"), FaultKind::Malformed),
         (answer(200, ""), FaultKind::Malformed),
-        (ok(json!({"deployment": null})), FaultKind::Malformed),
-        (ok(json!({"deployment": {"phase": "ACTIVE"}})), FaultKind::Malformed),
+        (beyond(json!({"deployment": null})), FaultKind::Malformed),
+        (beyond(json!({"deployment": {"phase": "ACTIVE"}})), FaultKind::Malformed),
         (ok(one(deployment(OTHER, COMMIT, "ACTIVE"))), FaultKind::Malformed),
     ] {
         let script = [(APP_PATH, ok(app_before())), (LIST_PATH, ok(list(&[]))), (OURS_PATH, response)];
@@ -141,7 +141,7 @@ fn that_the_app_answers_trouble_is_trouble_and_no_verdict() {
         (refused(401, "unauthorized"), FaultKind::Unauthorized),
         (refused(500, "server_error"), FaultKind::Transient),
         (answer(200, "<html>"), FaultKind::Malformed),
-        (ok(json!({"app": null})), FaultKind::Malformed),
+        (beyond(json!({"app": null})), FaultKind::Malformed),
     ] {
         let mut provider = following();
         assert_eq!(fault(&mut provider, &[(APP_PATH, response)]).kind, kind);

@@ -159,7 +159,7 @@ fn nulls_count_as_absent() {
     for key in ["active_deployment", "pinned_deployment", "spec", "live_url", "default_ingress"] {
         body["app"][key] = Value::Null;
     }
-    let seen = observe(&mut by_id(), &[(APP_PATH, ok(body))]);
+    let seen = observe(&mut by_id(), &[(APP_PATH, beyond(body))]);
     assert_eq!(seen.serving, None);
     assert_eq!(seen.deployment.unwrap().site_url, None);
 }
