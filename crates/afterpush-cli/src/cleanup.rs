@@ -38,6 +38,12 @@ pub(crate) fn cleanup(context: &Context, args: &CleanupArgs, output: &mut Output
             talk(&format!("afterpush: left alone: {}\n", with_causes(problem)));
         }
     }
+    if !args.dry_run {
+        // What monitors share is of use for minutes only; that some of it stays is no problem.
+        for root in context.roots() {
+            let _ = root.answers().map(|answers| answers.map(|answers| answers.sweep()));
+        }
+    }
     let verb = if args.dry_run { "would remove" } else { "removed" };
     let noun = if count == 1 { "run" } else { "runs" };
     output.print(&format!("{verb} {count} finished {noun} ({})\n", for_people(bytes)))?;

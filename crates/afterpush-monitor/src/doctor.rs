@@ -1,12 +1,14 @@
 //! What only the monitor can check for `afterpush doctor`: credentials, and whether the provider answers. Prints one JSON
 //! document, in which no credential ever stands.
 
+use std::time::Duration;
+
 use afterpush_core::{
     fault::with_causes,
     id::{CommitId, RefName},
     redact,
 };
-use afterpush_providers::{Question, Reply, Setup};
+use afterpush_providers::{Question, Reply, Setup, registry};
 use afterpush_store::{ConfigFiles, Environment, Repository};
 use serde_json::{Value, json};
 
@@ -48,8 +50,12 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
     for target in &config.targets {
         let Some(provider) = &target.provider else { continue };
         let name = format!("{} credentials", provider.kind);
-        let found = match credentials::find(&provider.kind, push, &environment) {
-            Ok(Some(found)) => found,
+        let token = match credentials::find(&provider.kind, push, &environment) {
+            Ok(Some(found)) => {
+                checks.push(check(&name, true, &format!("found in {}", found.place), ""));
+                Some(found.token)
+            }
+            Ok(None) if !registry::needs_token(&provider.kind) => None,
             Ok(None) => {
                 checks.push(check(&name, false, "none found", &credentials::advice(&provider.kind)));
                 continue;
@@ -59,7 +65,6 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
                 continue;
             }
         };
-        checks.push(check(&name, true, &format!("found in {}", found.place), ""));
         // The commit and the branch do not matter for this question.
         let (Ok(commit), Ok(ref_name)) = (CommitId::parse(&"1".repeat(40)), RefName::parse("refs/heads/main")) else {
             continue;
@@ -71,12 +76,15 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
             ref_name,
             remote_url: remote_url.clone().unwrap_or_default(),
             pushed_at: None,
-            token: found.token,
+            token,
         };
         let name = format!("{} answers", provider.kind);
-        let answer = match ProviderSource::new(&target.name, &provider.kind, setup) {
+        let answer = match ProviderSource::new(&target.name, &provider.kind, setup, None) {
             Err(error) => Err(with_causes(&error)),
-            Ok(source) => source.ask(Question::Credentials).await.map_err(|fault| format!("{}: {fault}", fault.kind)),
+            Ok(source) => {
+                let answer = source.ask(Question::Credentials, Duration::ZERO).await;
+                answer.map(|(reply, _)| reply).map_err(|fault| format!("{}: {fault}", fault.kind))
+            }
         };
         checks.push(match answer {
             Ok(Reply::Credentials(text)) => check(&name, true, &text, ""),

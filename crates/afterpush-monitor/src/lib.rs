@@ -13,6 +13,7 @@ pub mod recorder;
 pub mod row;
 pub mod run;
 pub mod secrets;
+pub mod sharing;
 pub mod sources;
 pub mod successor;
 pub mod sys;

@@ -23,6 +23,7 @@ use crate::{
     driver::{Pending, drive},
     recorder::Recorder,
     secrets::PushEnvironment,
+    sharing::Sharing,
     sources::{Kit, Sources, SourcesError},
     world::{World, watch_pusher},
 };
@@ -143,7 +144,14 @@ fn prepare(
     push: &PushEnvironment,
 ) -> Result<Prepared, ReadError> {
     let config = read_config(request, commit, git, environment)?;
-    let (sources, targets) = Sources::set_up(&Kit { config: &config, request, commit, push, environment })?;
+    let (sources, targets) = Sources::set_up(&Kit {
+        config: &config,
+        request,
+        commit,
+        push,
+        environment,
+        sharing: Sharing::of_user(environment),
+    })?;
     let plan = Plan { targets, has_pusher: request.pusher.is_some() };
     Ok(Prepared { config, sources, plan })
 }

@@ -1,13 +1,13 @@
 //! From configuration and credentials to what can be asked: the plan for the machine, and the things that answer it.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use afterpush_core::{
     config::{Config, HealthAddress, Target},
     fault::{Fault, with_causes},
     file::{PushSource, Request},
     id::CommitId,
-    machine::{Answer, StagePlan, TargetPlan},
+    machine::{Answer, Pace, StagePlan, TargetPlan},
     run::StageKind,
 };
 use afterpush_probes::{DatabaseProbe, HealthProbe};
@@ -20,6 +20,7 @@ use url::Url;
 use crate::{
     credentials,
     secrets::PushEnvironment,
+    sharing::Sharing,
     transport::{Transport, is_loopback},
 };
 
@@ -64,22 +65,26 @@ impl ProviderSource {
     ///
     /// # Errors
     /// [`SourcesError`] when the configuration names something that cannot be.
-    pub fn new(target: &str, kind: &str, setup: Setup) -> Result<Self, SourcesError> {
+    pub fn new(target: &str, kind: &str, setup: Setup, sharing: Option<Sharing>) -> Result<Self, SourcesError> {
         let api = setup.api_url.clone().unwrap_or_else(|| registry::api_url(kind).to_owned());
         let provider = registry::build(kind, setup)
             .map_err(|source| SourcesError::Provider { target: target.to_owned(), source })?;
         let transport =
             Transport::new(&api).map_err(|fault| SourcesError::Address { target: target.to_owned(), fault })?;
+        let transport = match sharing {
+            Some(sharing) => transport.sharing(sharing),
+            None => transport,
+        };
         Ok(Self { transport, provider: Mutex::new(provider) })
     }
 
-    /// Asks the provider.
+    /// Asks the provider. What another monitor knows serves when it is younger than `fresh_for`.
     ///
     /// # Errors
     /// The provider's or the transport's fault.
-    pub async fn ask(&self, question: Question) -> Result<Reply, Fault> {
+    pub async fn ask(&self, question: Question, fresh_for: Duration) -> Result<(Reply, Pace), Fault> {
         let mut provider = self.provider.lock().await;
-        self.transport.converse(&mut **provider, question).await
+        self.transport.converse(&mut **provider, question, fresh_for).await
     }
 }
 
@@ -95,6 +100,8 @@ pub struct Kit<'a> {
     pub push: &'a PushEnvironment,
     /// The environment that tells where the user's files are.
     pub environment: &'a Environment,
+    /// What is shared with the user's other monitors.
+    pub sharing: Option<Sharing>,
 }
 
 impl Sources {
@@ -126,7 +133,8 @@ impl Sources {
         target: usize,
         stage: StageKind,
         site_url: Option<String>,
-    ) -> Option<impl Future<Output = Result<Answer, Fault>> + use<>> {
+        fresh_for: Duration,
+    ) -> Option<impl Future<Output = (Result<Answer, Fault>, Pace)> + use<>> {
         let sources = self.0.get(target)?;
         let (provider, database, health) = match stage {
             StageKind::Provider => (Some(sources.provider.clone()?), None, None),
@@ -135,16 +143,18 @@ impl Sources {
         };
         Some(async move {
             if let Some(provider) = provider {
-                return match provider.ask(Question::Observe).await? {
-                    Reply::Observation(observation) => Ok(Answer::Provider(observation)),
-                    Reply::Log(_) | Reply::Credentials(_) => Err(mixed_up()),
+                return match provider.ask(Question::Observe, fresh_for).await {
+                    Ok((Reply::Observation(observation), pace)) => (Ok(Answer::Provider(observation)), pace),
+                    Ok((Reply::Log(_) | Reply::Credentials(_), _)) => (Err(mixed_up()), Pace::default()),
+                    Err(fault) => (Err(fault), Pace::default()),
                 };
             }
-            if let Some(database) = database {
-                return database.ask().await.map(Answer::Database);
-            }
-            let health = health.ok_or_else(mixed_up)?;
-            health.ask(site_url.as_deref()).await.map(Answer::Health)
+            let answer = match (database, health) {
+                (Some(database), _) => database.ask().await.map(Answer::Database),
+                (None, Some(health)) => health.ask(site_url.as_deref()).await.map(Answer::Health),
+                (None, None) => Err(mixed_up()),
+            };
+            (answer, Pace::default())
         })
     }
 
@@ -153,7 +163,7 @@ impl Sources {
     pub fn failure_log(&self, target: usize) -> Option<impl Future<Output = Result<String, Fault>> + use<>> {
         let provider = self.0.get(target)?.provider.clone()?;
         Some(async move {
-            match provider.ask(Question::FailureLog).await? {
+            match provider.ask(Question::FailureLog, Duration::ZERO).await?.0 {
                 Reply::Log(log) => Ok(log),
                 Reply::Observation(_) | Reply::Credentials(_) => Err(mixed_up()),
             }
@@ -171,8 +181,10 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         None => (None, unavailable("not configured")),
         Some(provider) => match credentials::find(&provider.kind, kit.push, kit.environment) {
             Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
-            Ok(None) => (None, StagePlan::Unavailable(credentials::advice(&provider.kind))),
-            Ok(Some(found)) => {
+            Ok(None) if registry::needs_token(&provider.kind) => {
+                (None, StagePlan::Unavailable(credentials::advice(&provider.kind)))
+            }
+            Ok(found) => {
                 let setup = Setup {
                     settings: provider.settings.clone(),
                     api_url: api_url(kit.config, &provider.kind),
@@ -180,9 +192,9 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
                     ref_name: kit.request.ref_name.clone(),
                     remote_url: kit.request.remote_url.clone(),
                     pushed_at: (kit.request.source == PushSource::Hook).then_some(kit.request.pushed_at),
-                    token: found.token,
+                    token: found.map(|found| found.token),
                 };
-                let source = ProviderSource::new(&target.name, &provider.kind, setup)?;
+                let source = ProviderSource::new(&target.name, &provider.kind, setup, kit.sharing.clone())?;
                 (Some(Rc::new(source)), StagePlan::Ask)
             }
         },

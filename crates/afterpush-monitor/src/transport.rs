@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use afterpush_core::{
     fault::{Fault, FaultKind},
+    machine::Pace,
     text::clean_line,
 };
 use afterpush_providers::{BodyLimit, Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Turn};
 use reqwest::{Client, header, redirect};
 use tokio::time::timeout;
 use url::{Host, Url};
+
+use crate::sharing::Sharing;
 
 /// How long a provider may take.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,7 @@ pub struct Transport {
     client: Client,
     api: Url,
     limits: Limits,
+    sharing: Option<Sharing>,
 }
 
 impl Transport {
@@ -70,21 +74,40 @@ impl Transport {
             return Err(malformed("the provider's address must be https, or http on loopback".to_owned()));
         }
         let client = client(limits).map_err(|error| Fault::new(FaultKind::Transient, describe(error)))?;
-        Ok(Self { client, api, limits })
+        Ok(Self { client, api, limits, sharing: None })
     }
 
-    /// Asks a provider a question, to the reply or a fault.
+    /// Shares what it gets with the user's other monitors, and takes turns with them.
+    #[must_use]
+    pub fn sharing(self, sharing: Sharing) -> Self {
+        Self { sharing: Some(sharing), ..self }
+    }
+
+    /// Asks a provider a question, to the reply or a fault. An answer that another monitor had serves when it is younger than
+    /// `fresh_for`.
     ///
     /// # Errors
     /// The provider's own fault, or the transport's: no answer, a time limit, a body over its limit.
-    pub async fn converse(&self, provider: &mut dyn Provider, question: Question) -> Result<Reply, Fault> {
+    pub async fn converse(
+        &self,
+        provider: &mut dyn Provider,
+        question: Question,
+        fresh_for: Duration,
+    ) -> Result<(Reply, Pace), Fault> {
         let conversation = async {
+            let mut pace = Pace::default();
             let mut turn = provider.start(question);
             for _ in 0..MAX_REQUESTS {
                 match turn {
-                    Turn::Reply(reply) => return Ok(reply),
+                    Turn::Reply(reply) => return Ok((reply, pace)),
                     Turn::Fault(fault) => return Err(fault),
-                    Turn::Ask(request) => turn = provider.next(&self.send(request).await?),
+                    Turn::Ask(request) => {
+                        let response = match &self.sharing {
+                            Some(sharing) => sharing.ask(self, request, fresh_for, &mut pace).await?,
+                            None => self.send(request).await?,
+                        };
+                        turn = provider.next(&response);
+                    }
                 }
             }
             Err(Fault::new(FaultKind::Malformed, format!("no end of pages after {MAX_REQUESTS} requests")))
@@ -95,11 +118,13 @@ impl Transport {
         })
     }
 
-    fn host(&self) -> &str {
+    /// The provider's host, for people.
+    pub(crate) fn host(&self) -> &str {
         self.api.host_str().unwrap_or("the provider")
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Fault> {
+    /// Sends one request.
+    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Fault> {
         let url = self.admit(&request)?;
         let host = url.host_str().unwrap_or("the provider").to_owned();
         let method = match request.method {
@@ -110,12 +135,16 @@ impl Transport {
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
-        if let Some(Credential::Bearer(token)) = &request.credential {
-            let mut value = header::HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
+        if let Some(credential) = &request.credential {
+            let (name, text) = match credential {
+                Credential::Bearer(token) => ("authorization", format!("Bearer {}", token.expose())),
+                Credential::Header(name, token) => (*name, token.expose().to_owned()),
+            };
+            let mut value = header::HeaderValue::try_from(text).map_err(|_| {
                 Fault::new(FaultKind::Unauthorized, "the token holds a character that no token can hold; set it anew")
             })?;
             value.set_sensitive(true);
-            builder = builder.header(header::AUTHORIZATION, value);
+            builder = builder.header(name, value);
         }
         if let Some(body) = request.body {
             builder = builder.header(header::CONTENT_TYPE, "application/json").body(body);
@@ -255,12 +284,15 @@ mod tests {
             credential: Some(Credential::Bearer(Secret::new("canary-token"))),
             body: None,
             limit: BodyLimit::AtMost(1000),
+            fields: &[],
         }
     }
 
     async fn ask(api: &str, requests: Vec<HttpRequest>) -> Result<Reply, Fault> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Transport::new(api).unwrap().converse(&mut Script(requests.into()), Question::Observe).await
+        let mut script = Script(requests.into());
+        let transport = Transport::new(api).unwrap();
+        transport.converse(&mut script, Question::Observe, Duration::ZERO).await.map(|(reply, _)| reply)
     }
 
     async fn server(answer: ResponseTemplate) -> MockServer {

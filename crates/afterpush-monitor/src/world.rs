@@ -99,12 +99,14 @@ impl World {
     }
 
     fn ask(&self, target: usize, stage: afterpush_core::run::StageKind, state: &State) -> Option<Pending> {
-        let asking = self.sources.ask(target, stage, state.site_url(target).map(str::to_owned))?;
+        let site_url = state.site_url(target).map(str::to_owned);
+        let asking = self.sources.ask(target, stage, site_url, state.interval(target, stage))?;
         let git = Rc::clone(&self.git);
         let commit = self.commit.clone();
         Some(Box::pin(async move {
-            let answer = asking.await.map(|answer| with_relations(answer, git.as_ref().as_ref(), &commit));
-            EventKind::Answered { target, stage, answer }
+            let (answer, pace) = asking.await;
+            let answer = answer.map(|answer| with_relations(answer, git.as_ref().as_ref(), &commit));
+            EventKind::Answered { target, stage, answer, pace }
         }))
     }
 

@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
 use afterpush_core::{
     fault::{Fault, FaultKind},
-    machine::{Answer, Effect, EventKind, LocalLook, Plan, PushProof, RemoteLook, StagePlan, State, TargetPlan},
+    machine::{Answer, Effect, EventKind, LocalLook, Pace, Plan, PushProof, RemoteLook, StagePlan, State, TargetPlan},
     observation::{Deployment, DeploymentState, ProviderObservation},
     policy::Policy,
     run::{Outcome, Phase, Relation, SeenCommit, StageKind},
@@ -58,7 +58,7 @@ impl Outside for Scripted {
                 Some(Box::pin(async move {
                     sleep(latency).await;
                     let answer = answer.map(|state| Answer::Provider(observation(state)));
-                    EventKind::Answered { target, stage: StageKind::Provider, answer }
+                    EventKind::Answered { target, stage: StageKind::Provider, answer, pace: Pace::default() }
                 }))
             }
             Effect::FetchLog { target } => {

@@ -7,16 +7,17 @@
 //! | the first, app told by its id | the app; unless that shows a deployment of the commit, 1 to 5 pages of deployments |
 //! | the first, app told otherwise | 1 page for each 200 apps of the account; then as above |
 //! | no deployment of the commit yet | 1: the app and the list of deployments by turns |
-//! | the deployment is under way | 1: the deployment |
-//! | it has just ended | 2 when it is live (the deployment, the app), else 3 (the list as well) |
-//! | a later one overtook it | 1: the app |
+//! | the deployment is under way, or serves | 1: the app |
+//! | it has ended and does not serve | the first time 2 (the app, the list; a third for the deployment itself when a whole page of later ones is before it), then 1: the app |
+//!
+//! Nearly all calls are the same for every commit of the app, so that all its monitors can share one answer.
 //!
 //! Source: the vendor's OpenAPI document, `/v2/apps`.
 
 mod answer;
 mod locate;
 mod log;
-pub(crate) mod login;
+mod login;
 mod matching;
 mod observation;
 mod progress;
@@ -40,11 +41,25 @@ use self::{
 };
 use crate::{
     HttpRequest, HttpResponse, Provider, Question, Reply, Setup, SetupError, Turn,
+    pushed::Pushed,
+    registry::Entry,
     response::{self, Asked},
+    settings::{Settings, wrong_address},
 };
 
 /// The vendor's own address.
-pub(crate) const API: &str = "https://api.digitalocean.com";
+const API: &str = "https://api.digitalocean.com";
+
+/// What the registry knows of it.
+pub(crate) const ENTRY: Entry = Entry {
+    kind: "digitalocean",
+    api_url: API,
+    build: |setup| Ok(Box::new(DigitalOcean::new(setup)?)),
+    needs_token: true,
+    credential_names: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"],
+    login_files: &["doctl/config.yaml"],
+    token_from_login_file: login::token,
+};
 
 /// More pages of apps than these are not read: 2,000 apps.
 const MOST_APP_PAGES: u32 = 10;
@@ -53,7 +68,7 @@ const MOST_APP_PAGES: u32 = 10;
 const FIRST_DEPLOYMENT_PAGES: u32 = 5;
 
 /// Follows one commit.
-pub(crate) struct DigitalOcean {
+struct DigitalOcean {
     api: Api,
     told: Told,
     wanted: Wanted,
@@ -96,14 +111,23 @@ enum Pending {
         last_page: u32,
         app: Option<Box<App>>,
     },
-    /// The deployment that is followed.
-    One,
-    /// The app, now that the deployment has ended.
+    /// The app, while a deployment is followed.
+    Followed,
+    /// The deployments: the app does not point at the one that is followed.
+    FollowedInList {
+        app: Box<App>,
+    },
+    /// The one that is followed: the list does not begin with it.
+    FollowedAlone {
+        app: Box<App>,
+        list: Vec<Deployment>,
+    },
+    /// The app, when the list has shown a deployment that has ended.
     EndApp {
         ours: Box<Deployment>,
-        list: Option<Vec<Deployment>>,
+        list: Vec<Deployment>,
     },
-    /// The deployments, now that the deployment has ended and is not live.
+    /// The deployments, when the app has shown one that has ended and does not serve.
     EndList {
         ours: Box<Deployment>,
         app: Box<App>,
@@ -114,28 +138,14 @@ enum Pending {
 
 impl DigitalOcean {
     /// Reads the settings `app` (name or id) and `component`, both optional.
-    pub(crate) fn new(setup: Setup) -> Result<Self, SetupError> {
-        let mut app = None;
-        let mut component = None;
-        for (key, value) in &setup.settings {
-            let setting = match key.as_str() {
-                "app" => &mut app,
-                "component" => &mut component,
-                _ => {
-                    return Err(wrong(key, "is not known to digitalocean; it has app and component"));
-                }
-            };
-            match value.as_str().map(str::trim) {
-                Some(text) if !text.is_empty() => *setting = Some(text.to_owned()),
-                _ => return Err(wrong(key, "must be a text that is not empty")),
-            }
-        }
-        let api = Api::new(setup.api_url.as_deref().unwrap_or(API), setup.token)
-            .ok_or_else(|| wrong("api_url", "must be an address such as https://host/"))?;
+    fn new(setup: Setup) -> Result<Self, SetupError> {
+        let settings = Settings::new("digitalocean", &setup.settings, &["app", "component"])?;
+        let (app, component) = (settings.text("app")?, settings.text("component")?);
+        let api = Api::new(setup.api_url.as_deref().unwrap_or(API), setup.bearer()).ok_or_else(wrong_address)?;
         Ok(Self {
             api,
             told: Told::new(app, component.clone(), &setup.remote_url, &setup.ref_name),
-            wanted: Wanted { commit: setup.commit, component, pushed_at: setup.pushed_at },
+            wanted: Wanted { pushed: Pushed { commit: setup.commit, at: setup.pushed_at }, component },
             app: None,
             following: None,
             looks: 0,
@@ -149,11 +159,7 @@ impl DigitalOcean {
         };
         let id = app.id.clone();
         match &self.following {
-            Some(it) if is_overtaken(&it.last.phase) && it.looked_around => {
-                let ours = Box::new(it.last.clone());
-                self.ask_app(&id, Pending::EndApp { ours, list: None })
-            }
-            Some(it) => self.ask(self.api.deployment(&id, &it.last.id), Pending::One),
+            Some(_) => self.ask_app(&id, Pending::Followed),
             None => {
                 self.looks = self.looks.wrapping_add(1);
                 // The first look left off with the list.
@@ -233,36 +239,73 @@ impl DigitalOcean {
         }
     }
 
-    fn take_one(&mut self, response: &HttpResponse) -> Turn {
-        let Some(following) = &self.following else {
+    /// The app while a deployment is followed: it usually points at it.
+    fn take_followed(&mut self, response: &HttpResponse) -> Turn {
+        let Some(last) = self.following.as_ref().map(|it| it.last.clone()) else {
             return nothing_asked();
         };
-        let failed_before = following.last.phase == PhaseWord::Error;
+        let app = match self.read_app(response) {
+            Ok(app) => app,
+            // That the app cannot be asked does not hold a failure back that was seen before.
+            Err(_) if last.phase == PhaseWord::Error && self.app.is_some() => return self.present(&last, None, None),
+            Err(fault) => return Turn::Fault(fault),
+        };
+        self.remember(&app);
+        let ours = pointed_at(&app).find(|it| it.id == last.id).cloned();
+        if let Some(ours) = ours {
+            return self.take_ours(ours, Some(app), None);
+        }
+        let known = self.following.as_ref().is_some_and(|it| it.looked_around);
+        if known && is_over(&last.phase) {
+            return self.conclude(last, Some(app), None);
+        }
+        let id = app.id.clone();
+        self.ask(self.api.deployments(&id, 1), Pending::FollowedInList { app: Box::new(app) })
+    }
+
+    fn take_followed_in_list(&mut self, response: &HttpResponse, app: App) -> Turn {
+        let Some(id) = self.following.as_ref().map(|it| it.last.id.clone()) else {
+            return nothing_asked();
+        };
+        let list: Deployments = match self.read_of_app(response, "the app's deployments") {
+            Ok(list) => list,
+            Err(fault) => return Turn::Fault(fault),
+        };
+        match list.deployments.iter().find(|it| it.id == id).cloned() {
+            Some(ours) => self.take_ours(ours, Some(app), Some(list.deployments)),
+            None => {
+                let request = self.api.deployment(&app.id, &id);
+                self.ask(request, Pending::FollowedAlone { app: Box::new(app), list: list.deployments })
+            }
+        }
+    }
+
+    fn take_followed_alone(&mut self, response: &HttpResponse, app: App, list: Vec<Deployment>) -> Turn {
+        let Some(id) = self.following.as_ref().map(|it| it.last.id.clone()) else {
+            return nothing_asked();
+        };
         if response.status == 404 {
             // It is gone: look for the commit anew.
             self.following = None;
-            return self.absent(None);
+            return self.absent(Some(&app));
         }
-        let one: OneDeployment = match read(response, "the deployment") {
-            Ok(one) => one,
-            Err(fault) => return Turn::Fault(fault),
-        };
-        let ours = one.deployment;
-        if ours.id != following.last.id {
-            return Turn::Fault(Fault::new(
+        match read::<OneDeployment>(response, "the deployment") {
+            Ok(one) if one.deployment.id == id => self.take_ours(one.deployment, Some(app), Some(list)),
+            Ok(_) => Turn::Fault(Fault::new(
                 FaultKind::Malformed,
                 "DigitalOcean's answer is about another deployment than the one asked for",
-            ));
+            )),
+            Err(fault) => Turn::Fault(fault),
         }
+    }
+
+    /// What was followed, as it is now.
+    fn take_ours(&mut self, ours: Deployment, app: Option<App>, list: Option<Vec<Deployment>>) -> Turn {
         if self.wanted.named_by(&ours).is_none() {
             self.following = None;
-            return self.absent(None);
+            return self.absent(app.as_ref());
         }
-        if failed_before && ours.phase == PhaseWord::Error {
-            // The questions beside it did not come to an end the last time: the failure itself is said now.
-            return self.present(&ours, None, None);
-        }
-        self.conclude(ours, None, None)
+        self.conclude(ours, app, list)
     }
 
     /// Says how the commit's deployment stands, after asking for what is missing to know.
@@ -283,7 +326,7 @@ impl DigitalOcean {
         };
         match app {
             None if !complete => {
-                let ours = Box::new(ours);
+                let (ours, list) = (Box::new(ours), list.unwrap_or_default());
                 self.ask_app(&id, Pending::EndApp { ours, list })
             }
             Some(app) if !complete && !looked_around => {
@@ -294,15 +337,13 @@ impl DigitalOcean {
         }
     }
 
-    fn take_end_app(&mut self, response: &HttpResponse, ours: Deployment, list: Option<Vec<Deployment>>) -> Turn {
+    fn take_end_app(&mut self, response: &HttpResponse, ours: Deployment, list: Vec<Deployment>) -> Turn {
         match self.read_app(response) {
             Ok(app) => {
                 self.remember(&app);
-                self.conclude(ours, Some(app), list)
+                self.conclude(ours, Some(app), Some(list))
             }
-            Err(_) if ours.phase == PhaseWord::Error && self.app.is_some() => {
-                self.present(&ours, None, list.as_deref())
-            }
+            Err(_) if ours.phase == PhaseWord::Error && self.app.is_some() => self.present(&ours, None, Some(&list)),
             Err(fault) => Turn::Fault(fault),
         }
     }
@@ -403,7 +444,9 @@ impl Provider for DigitalOcean {
             Pending::Apps { page, found } => self.take_apps(response, page, found),
             Pending::App { list_pages } => self.take_app(response, list_pages),
             Pending::List { page, last_page, app } => self.take_list(response, page, last_page, app),
-            Pending::One => self.take_one(response),
+            Pending::Followed => self.take_followed(response),
+            Pending::FollowedInList { app } => self.take_followed_in_list(response, *app),
+            Pending::FollowedAlone { app, list } => self.take_followed_alone(response, *app, list),
             Pending::EndApp { ours, list } => self.take_end_app(response, *ours, list),
             Pending::EndList { ours, app } => self.take_end_list(response, *ours, *app),
             Pending::Log(mut walk) => {
@@ -426,9 +469,9 @@ fn pointed_at(app: &App) -> impl Iterator<Item = &Deployment> {
     [&app.pending, &app.in_progress, &app.active].into_iter().flatten()
 }
 
-/// Tells whether the platform is done with a deployment that is not live and did not fail.
-fn is_overtaken(phase: &PhaseWord) -> bool {
-    matches!(phase, PhaseWord::Superseded | PhaseWord::Canceled)
+/// Tells whether the platform is done with a deployment for good: only the app's pointer can make it live again.
+fn is_over(phase: &PhaseWord) -> bool {
+    matches!(phase, PhaseWord::Superseded | PhaseWord::Canceled | PhaseWord::Error)
 }
 
 fn read<T: DeserializeOwned>(response: &HttpResponse, what: &str) -> Result<T, Fault> {
@@ -447,8 +490,4 @@ fn reply(observation: ProviderObservation) -> Turn {
 /// The answer to a response that no request was made for.
 fn nothing_asked() -> Turn {
     Turn::Fault(Fault::new(FaultKind::Malformed, "a response came that nothing was asked for"))
-}
-
-fn wrong(key: &str, problem: &str) -> SetupError {
-    SetupError::Key { key: key.to_owned(), problem: problem.to_owned() }
 }

@@ -6,9 +6,20 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
+mod api;
+#[cfg(test)]
+mod contract;
+mod conversation;
 mod digitalocean;
+#[cfg(test)]
+mod play;
+mod pushed;
+mod reduce;
 pub mod registry;
+mod remote;
 mod response;
+mod settings;
 
 use std::fmt;
 
@@ -19,6 +30,11 @@ use afterpush_core::{
 };
 use jiff::Timestamp;
 use thiserror::Error;
+
+pub use self::{
+    reduce::reduce,
+    response::{Budget, budget, is_rate_limited, rate_limit_wait},
+};
 
 /// Follows the deployment of one commit at one provider. Remembers between questions what it has found (the app, the deployment).
 pub trait Provider: Send {
@@ -77,6 +93,9 @@ pub struct HttpRequest {
     pub body: Option<Vec<u8>>,
     /// When the body is longer than this: keep the end of it (logs), or treat it as malformed (answers).
     pub limit: BodyLimit,
+    /// The fields of a JSON answer that are read, whatever their depth: the transport drops all others before it keeps the
+    /// answer or shares it with the other monitors of the same application. Empty for an answer that is not shared.
+    pub fields: &'static [&'static str],
 }
 
 /// How a request is made.
@@ -101,6 +120,8 @@ pub enum BodyLimit {
 pub enum Credential {
     /// `Authorization: Bearer ...`
     Bearer(Secret),
+    /// A header of the vendor's own, by its lower-case name.
+    Header(&'static str, Secret),
 }
 
 /// A text that is never printed.
@@ -162,8 +183,15 @@ pub struct Setup {
     pub remote_url: String,
     /// When the push was seen, where the hook saw it: what had ended long before is an earlier push's.
     pub pushed_at: Option<Timestamp>,
-    /// The token.
-    pub token: Secret,
+    /// The token. There is always one, except for the kinds that can do without.
+    pub token: Option<Secret>,
+}
+
+impl Setup {
+    /// The token as most vendors want it.
+    pub(crate) fn bearer(&self) -> Option<Credential> {
+        self.token.clone().map(Credential::Bearer)
+    }
 }
 
 /// Tells why a provider cannot be set up from the configuration.

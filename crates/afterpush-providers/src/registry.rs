@@ -2,27 +2,28 @@
 
 use crate::{Provider, Secret, Setup, SetupError, digitalocean};
 
-/// One kind of provider.
-struct Entry {
-    kind: &'static str,
-    api_url: &'static str,
-    build: fn(Setup) -> Result<Box<dyn Provider>, SetupError>,
-    credential_names: &'static [&'static str],
-    login_files: &'static [&'static str],
-    token_from_login_file: fn(&str) -> Option<Secret>,
+/// One kind of provider. Each stands in the file of its kind.
+pub(crate) struct Entry {
+    /// Its word in the configuration.
+    pub(crate) kind: &'static str,
+    /// The vendor's own API address.
+    pub(crate) api_url: &'static str,
+    /// Makes one.
+    pub(crate) build: fn(Setup) -> Result<Box<dyn Provider>, SetupError>,
+    /// Whether nothing can be asked without a token.
+    pub(crate) needs_token: bool,
+    /// The variables that hold the token, as the vendor's own command line names them; the first that has a value counts.
+    pub(crate) credential_names: &'static [&'static str],
+    /// The vendor's own login files, below the user's configuration directory.
+    pub(crate) login_files: &'static [&'static str],
+    /// The token in such a file's text.
+    pub(crate) token_from_login_file: fn(&str) -> Option<Secret>,
 }
 
-const ENTRIES: [Entry; 1] = [Entry {
-    kind: "digitalocean",
-    api_url: digitalocean::API,
-    build: |setup| Ok(Box::new(digitalocean::DigitalOcean::new(setup)?)),
-    credential_names: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"],
-    login_files: &["doctl/config.yaml"],
-    token_from_login_file: digitalocean::login::token,
-}];
+const ENTRIES: [&Entry; 1] = [&digitalocean::ENTRY];
 
 fn entry(kind: &str) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|entry| entry.kind == kind)
+    ENTRIES.into_iter().find(|entry| entry.kind == kind)
 }
 
 /// Makes the provider of a kind.
@@ -40,6 +41,12 @@ pub fn build(kind: &str, setup: Setup) -> Result<Box<dyn Provider>, SetupError> 
 #[must_use]
 pub fn api_url(kind: &str) -> &'static str {
     entry(kind).map_or("", |entry| entry.api_url)
+}
+
+/// Whether the provider can be asked nothing without a token.
+#[must_use]
+pub fn needs_token(kind: &str) -> bool {
+    entry(kind).is_some_and(|entry| entry.needs_token)
 }
 
 /// The names under which the provider's token may be found, in the environment and in the user's credentials file; the
@@ -80,7 +87,7 @@ mod tests {
         assert_eq!(ENTRIES.map(|entry| entry.kind), PROVIDER_KINDS);
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         for kind in PROVIDER_KINDS {
-            assert!(!credential_names(kind).is_empty(), "{kind}");
+            assert!(!needs_token(kind) || !credential_names(kind).is_empty(), "{kind}");
             assert!(api_url(kind).starts_with("https://"), "{kind}");
             for path in [here.join(format!("src/{kind}.rs")), here.join(format!("../../docs/providers/{kind}.md"))] {
                 assert!(path.is_file(), "{} is missing", path.display());
@@ -97,7 +104,7 @@ mod tests {
             ref_name: RefName::parse("refs/heads/main").unwrap(),
             remote_url: "https://host/repo".to_owned(),
             pushed_at: None,
-            token: Secret::new("token"),
+            token: Some(Secret::new("token")),
         };
         let error = build("nowhere", setup).err().unwrap();
         assert_eq!(error, SetupError::UnknownKind("nowhere".to_owned()));

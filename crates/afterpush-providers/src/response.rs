@@ -54,6 +54,9 @@ pub(crate) fn fault(response: &HttpResponse, asked: Asked<'_>) -> Fault {
     let Asked { vendor, what, scope } = asked;
     let status = response.status;
     let (kind, text) = match status {
+        403 if is_rate_limited(response) => {
+            (FaultKind::RateLimited, format!("{vendor} limits the rate of calls ({status})"))
+        }
         401 => (
             FaultKind::Unauthorized,
             format!("{vendor} does not accept the token ({status}) for {what}; it needs the scope {scope}"),
@@ -91,22 +94,102 @@ fn error_id(body: &[u8]) -> Option<String> {
     (!id.is_empty()).then_some(id)
 }
 
-/// How long the other side asks us to wait: `retry-after` in seconds or as a date, else `ratelimit-reset`. A point in time
-/// is measured from the response's own `date`, because the two clocks need not agree and this crate has none.
+/// How long the other side asks us to wait: `retry-after` in seconds or as a date, else, for a refused call, the time at which
+/// its budget is full again. A point in time is measured from the response's own `date`, because the two clocks need not
+/// agree and this crate has none.
 fn wait(response: &HttpResponse) -> Option<Duration> {
-    let now = || response.header("date").and_then(http_date);
     let seconds = match response.header("retry-after").map(str::trim) {
         Some(text) => match text.parse::<u64>() {
             Ok(seconds) => seconds,
-            Err(_) => until(http_date(text)?, now()?),
+            Err(_) => until(http_date(text)?, now(response)?),
         },
-        None if response.status == 429 => {
-            let reset = response.header("ratelimit-reset")?.trim().parse().ok()?;
-            until(Timestamp::from_second(reset).ok()?, now()?)
-        }
+        None if matches!(response.status, 403 | 429) => budget(response)?.over?.as_secs(),
         None => return None,
     };
     Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+/// What is left of a budget of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// How many calls there are in all, where the vendor tells.
+    pub limit: Option<u64>,
+    /// How many of them are left.
+    pub remaining: u64,
+    /// How long until they are as many as in the beginning, where the vendor tells.
+    pub over: Option<Duration>,
+}
+
+/// What a response tells about the vendor's budget of calls: `ratelimit-*` or `x-ratelimit-*`, or the structured `ratelimit`
+/// field of the IETF's draft.
+#[must_use]
+pub fn budget(response: &HttpResponse) -> Option<Budget> {
+    if let Some(structured) = response.header("ratelimit").and_then(|text| structured(response, text)) {
+        return Some(structured);
+    }
+    let header = |name: &str| {
+        let value = response.header(&format!("ratelimit-{name}")).or(response.header(&format!("x-ratelimit-{name}")));
+        value.map(str::trim)
+    };
+    let number = |name: &str| header(name).and_then(|text| text.parse().ok());
+    let over = header("reset").and_then(|text| match text.parse::<u64>() {
+        // Some vendors give a point in time, others the seconds until then, and not all by their own description.
+        Ok(number) if number < EARLIEST_TIME => Some(number),
+        Ok(number) => {
+            let then = Timestamp::from_second(i64::try_from(number).ok()?).ok()?;
+            Some(until(then, now(response)?))
+        }
+        Err(_) => Some(until(http_date(text)?, now(response)?)),
+    });
+    Some(Budget { limit: number("limit"), remaining: number("remaining")?, over: over.map(capped) })
+}
+
+/// Below this a number is no point in time but a duration: it would be in January of 1970.
+const EARLIEST_TIME: u64 = 1_000_000;
+
+/// `"default";r=50;t=30`, with the whole budget in `ratelimit-policy: "default";q=100;w=60`.
+fn structured(response: &HttpResponse, text: &str) -> Option<Budget> {
+    let parameter = |text: &str, wanted: &str| {
+        text.split(';').skip(1).find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            (name.trim() == wanted).then(|| value.trim().parse::<u64>().ok())?
+        })
+    };
+    // The first of several policies is the one that is nearest to its end.
+    let text = text.split(',').next()?;
+    let limit = response.header("ratelimit-policy").and_then(|policies| {
+        let name = text.split(';').next()?.trim();
+        let policy = policies.split(',').find(|policy| policy.trim().starts_with(name))?;
+        parameter(policy, "q")
+    });
+    let over = parameter(text, "t").map(capped);
+    Some(Budget { limit, remaining: parameter(text, "r")?, over })
+}
+
+fn capped(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(LONGEST_WAIT)
+}
+
+/// Tells whether a response refuses a call because of its rate: 429, and 403 where it says that nothing is left (GitHub).
+#[must_use]
+pub fn is_rate_limited(response: &HttpResponse) -> bool {
+    match response.status {
+        429 => true,
+        403 => response.header("retry-after").is_some() || budget(response).is_some_and(|budget| budget.remaining == 0),
+        _ => false,
+    }
+}
+
+/// How long a response that refuses a call because of its rate asks us to wait. `None` when it does not refuse it, or does
+/// not tell.
+#[must_use]
+pub fn rate_limit_wait(response: &HttpResponse) -> Option<Duration> {
+    is_rate_limited(response).then(|| wait(response)).flatten()
+}
+
+/// The time of the response by the vendor's own clock.
+fn now(response: &HttpResponse) -> Option<Timestamp> {
+    response.header("date").and_then(http_date)
 }
 
 fn until(then: Timestamp, now: Timestamp) -> u64 {
@@ -202,12 +285,63 @@ mod tests {
             (429, vec![date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], seconds(30)),
             (429, vec![date, ("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT")], seconds(0)),
             (429, vec![("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], None),
-            (429, vec![date, ("ratelimit-reset", "784111797")], seconds(20)),
+            (429, vec![date, ("ratelimit-remaining", "0"), ("ratelimit-reset", "784111797")], seconds(20)),
             (429, vec![("ratelimit-reset", "784111797")], None),
-            (500, vec![date, ("ratelimit-reset", "784111797")], None),
+            (500, vec![date, ("ratelimit-remaining", "0"), ("ratelimit-reset", "784111797")], None),
+            (403, vec![date, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "784111797")], seconds(20)),
+            (429, vec![("ratelimit", "\"default\";r=0;t=30")], seconds(30)),
         ] {
             let fault = fault(&response(status, &headers, ""), ASKED);
             assert_eq!(fault.retry_after, expected, "{status} {headers:?}");
         }
+    }
+
+    #[test]
+    fn a_budget_is_read_in_every_vendors_form() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let budget = |headers: &[(&str, &str)]| budget(&response(200, headers, ""));
+        let told = |limit, remaining, seconds: Option<u64>| {
+            Some(Budget { limit, remaining, over: seconds.map(Duration::from_secs) })
+        };
+        for (headers, expected) in [
+            (vec![], None),
+            (vec![("ratelimit-limit", "5000")], None),
+            (
+                vec![
+                    date,
+                    ("ratelimit-limit", "5000"),
+                    ("ratelimit-remaining", "40"),
+                    ("ratelimit-reset", "784111797"),
+                ],
+                told(Some(5000), 40, Some(20)),
+            ),
+            (vec![("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "45")], told(None, 7, Some(45))),
+            (vec![("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "784111797")], told(None, 7, None)),
+            (
+                vec![date, ("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "Sun, 06 Nov 1994 08:50:07 GMT")],
+                told(None, 7, Some(30)),
+            ),
+            (vec![("ratelimit-remaining", "4499")], told(None, 4499, None)),
+            (
+                vec![
+                    ("ratelimit", "\"default\";r=50;t=30"),
+                    ("ratelimit-policy", "\"burst\";q=9;w=1, \"default\";q=100;w=60"),
+                ],
+                told(Some(100), 50, Some(30)),
+            ),
+            (vec![("ratelimit", "\"default\";r=many")], None),
+            (vec![("ratelimit-remaining", "-1")], None),
+        ] {
+            assert_eq!(budget(&headers), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_the_rate_is_told_from_a_missing_permission() {
+        let kind = |headers: &[(&str, &str)]| fault(&response(403, headers, ""), ASKED).kind;
+        assert_eq!(kind(&[]), FaultKind::Unauthorized);
+        assert_eq!(kind(&[("x-ratelimit-remaining", "4000")]), FaultKind::Unauthorized);
+        assert_eq!(kind(&[("x-ratelimit-remaining", "0")]), FaultKind::RateLimited);
+        assert_eq!(kind(&[("retry-after", "60")]), FaultKind::RateLimited);
     }
 }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod atomic;
 mod cleanup;
 mod configuration;
@@ -22,6 +23,7 @@ mod start;
 mod trust;
 mod writer;
 
+pub use answers::{AnswerKey, AnswerLock, Answers, KeptAnswer, Turn};
 pub use cleanup::{Cleanup, clean_up};
 pub use configuration::{CONFIG_FILE, ConfigFile, ConfigFiles, ConfigFilesError, LARGEST_CONFIG};
 pub use environment::{Environment, credentials_path, user_config_path};

@@ -103,7 +103,7 @@ fn is_process(pid: i32) -> bool {
     group.is_some_and(|group| group.trim().parse() == Ok(pid))
 }
 
-fn boot_id() -> io::Result<String> {
+pub(crate) fn boot_id() -> io::Result<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim_end().to_owned())
 }
 

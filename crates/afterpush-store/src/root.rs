@@ -12,7 +12,7 @@ use std::{
 use nix::unistd::geteuid;
 
 use crate::{
-    Environment, Repository, RepositoryStore, TrustStore, atomic, error::StoreError, random_name,
+    Answers, Environment, Repository, RepositoryStore, TrustStore, atomic, error::StoreError, random_name,
     run_directory::names_in,
 };
 
@@ -75,6 +75,14 @@ impl StateRoot {
         let repositories = self.path.join("repos");
         let names = names_in(&repositories)?.into_iter().filter(|name| !name.starts_with('.'));
         Ok(names.map(|name| RepositoryStore::at(repositories.join(name))).filter(RepositoryStore::exists).collect())
+    }
+
+    /// The answers that all monitors of the user share. `None` inside of a repository: what lies there could have come with it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the place cannot be made.
+    pub fn answers(&self) -> Result<Option<Answers>, StoreError> {
+        if self.in_repository { Ok(None) } else { Answers::open(&self.path.join("answers")).map(Some) }
     }
 
     /// What the user trusts. Kept only in the user's own place: a directory inside a repository could have come with it.

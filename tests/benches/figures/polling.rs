@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use afterpush_core::{
-    machine::{Answer, Effect, Event, EventKind, LocalLook, Plan, PushProof, StagePlan, State, TargetPlan, step},
+    machine::{Answer, Effect, Event, EventKind, LocalLook, Pace, Plan, PushProof, StagePlan, State, TargetPlan, step},
     observation::{Deployment, DeploymentState, ProviderObservation},
     policy::Policy,
     run::{Relation, SeenCommit, StageKind},
@@ -55,7 +55,7 @@ fn follow(policy: &Policy, random: &mut Random) -> (usize, Duration) {
             if done.effects.iter().any(|effect| matches!(effect, Effect::Ask { .. })) {
                 asked += 1;
                 let answer = Ok(Answer::Provider(observe(now.checked_sub(appears))));
-                events.push(EventKind::Answered { target: 0, stage: StageKind::Provider, answer });
+                events.push(EventKind::Answered { target: 0, stage: StageKind::Provider, answer, pace: Pace::default() });
             }
         }
         now = now.max(state.next_due(policy).unwrap());

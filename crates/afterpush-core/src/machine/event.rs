@@ -50,6 +50,8 @@ pub enum EventKind {
         stage: StageKind,
         /// The answer.
         answer: Result<Answer, Fault>,
+        /// How it bears on the time of the next question.
+        pace: Pace,
     },
     /// The log of the failed deployment was fetched and stored, or could not be.
     LogFetched {
@@ -90,6 +92,15 @@ pub enum RemoteLook {
     Elsewhere,
     /// The remote could not be asked, for this reason.
     Unknown(String),
+}
+
+/// How an answer bears on the time of the next question.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pace {
+    /// How old the answer is: zero when it was asked for just now, more when another monitor of the same application had it.
+    pub age: Duration,
+    /// That the other side's budget of calls is nearly spent, in a few words for people.
+    pub warning: Option<String>,
 }
 
 /// A stage's answer.
@@ -154,4 +165,6 @@ pub struct Step {
 pub(super) struct Moment {
     pub(super) now: Duration,
     pub(super) roll: f64,
+    /// The age of the answer that is being taken in.
+    pub(super) age: Duration,
 }

@@ -17,7 +17,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Answer, Effect, Event, EventKind, LocalLook, Newer, RemoteLook, Step};
+pub use event::{Answer, Effect, Event, EventKind, LocalLook, Newer, Pace, RemoteLook, Step};
 pub use plan::{Plan, StagePlan, TargetPlan};
 pub use push::PushProof;
 pub use state::State;

@@ -53,7 +53,10 @@ fn stage_report(target: &Target, kind: StageKind, time_of: &impl Fn(Duration) ->
     StageReport {
         stage: kind,
         verdict: stage.verdict,
-        summary: stage.summary.clone(),
+        summary: match &stage.warning {
+            Some(warning) if stage.is_pending() => format!("{} ({warning})", stage.summary),
+            _ => stage.summary.clone(),
+        },
         commit: stage.commit.as_ref().map(|commit| commit.id.clone()),
         deployment: deployment.map(|deployment| DeploymentEvidence {
             id: deployment.id.clone(),

@@ -21,6 +21,7 @@ pub(super) struct Stage {
     pub(super) asked: u32,
     pub(super) trouble: Option<(Fault, u32)>,
     pub(super) observed_at: Option<Duration>,
+    pub(super) warning: Option<String>,
     interval: Duration,
     due: Option<Duration>,
     in_flight_since: Option<Duration>,
@@ -39,6 +40,7 @@ impl Stage {
             asked: 0,
             trouble: None,
             observed_at: None,
+            warning: None,
             interval: policy_interval,
             due: None,
             in_flight_since: None,
@@ -87,9 +89,22 @@ impl Stage {
     pub(super) fn answered(&mut self, policy: &Policy, moment: Moment, changed: bool) {
         self.in_flight_since = None;
         self.trouble = None;
-        self.observed_at = Some(moment.now);
+        self.observed_at = Some(moment.now.saturating_sub(moment.age));
         self.interval = if changed { policy.first_interval } else { policy.next_interval(self.interval) };
-        self.schedule_at(moment.now + policy.jittered(self.interval, moment.roll));
+        self.schedule_at(moment.now + self.wait(policy, moment));
+    }
+
+    /// How long to the next question. An answer that another monitor had is asked for anew when it is as old as our interval,
+    /// or a little later: so that all of them come together again, and the first of them asks for all.
+    fn wait(&self, policy: &Policy, moment: Moment) -> Duration {
+        if moment.age.is_zero() {
+            return policy.jittered(self.interval, moment.roll);
+        }
+        policy.jittered(self.interval, 0.5 + moment.roll.clamp(0.0, 1.0) / 2.0).saturating_sub(moment.age)
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
     }
 
     /// Takes note of trouble: asked again later, no sooner than the other side wishes.

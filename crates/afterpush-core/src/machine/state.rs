@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     policy::Policy,
-    run::{Outcome, Phase},
+    run::{Outcome, Phase, StageKind},
 };
 
 /// Everything that is known about a run.
@@ -62,6 +62,13 @@ impl State {
         self.targets.get(target).and_then(|target| target.site_url.as_deref())
     }
 
+    /// How long a stage waits from one question to the next now, the jitter aside: an answer of another monitor that is
+    /// younger than this serves as well as one of our own.
+    #[must_use]
+    pub fn interval(&self, target: usize, stage: StageKind) -> Duration {
+        self.targets.get(target).map_or(Duration::ZERO, |target| target.stage(stage).interval())
+    }
+
     /// Where the run is: where its target that is furthest behind is.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -93,7 +100,7 @@ impl State {
     }
 
     pub(super) fn take(&mut self, policy: &Policy, now: Duration, event: Event, effects: &mut Vec<Effect>) {
-        let moment = Moment { now, roll: event.roll };
+        let moment = Moment { now, roll: event.roll, age: Duration::ZERO };
         match event.kind {
             EventKind::Start => {
                 effects.push(Effect::Record);
@@ -117,10 +124,12 @@ impl State {
             }
             EventKind::LookedLocally(_) | EventKind::LookedAtRemote(_) => {}
             EventKind::PushedAgain { has_pusher } => self.push.begin_again(now, has_pusher),
-            EventKind::Answered { target, stage, answer } => {
+            EventKind::Answered { target, stage, answer, pace } => {
                 effects.push(Effect::Record);
                 if let Some(target) = self.targets.get_mut(target) {
+                    let moment = Moment { age: pace.age, ..moment };
                     target.take_answer(policy, moment, stage, answer, self.newer.as_ref());
+                    target.stage_mut(stage).warning = pace.warning;
                     if self.push.proof.is_none() && target.deployment_is_ours() {
                         self.heed(policy, moment, Finding::Landed(PushProof::Provider), effects);
                     }

@@ -104,7 +104,7 @@ impl World {
 
     fn answer(&mut self, stage: StageKind, answer: Answer) -> Vec<Effect> {
         self.open.retain(|open| *open != stage);
-        self.tell(EventKind::Answered { target: 0, stage, answer: Ok(answer) })
+        self.tell(EventKind::Answered { target: 0, stage, answer: Ok(answer), pace: Pace::default() })
     }
 
     fn provider(&mut self, observation: ProviderObservation) -> Vec<Effect> {
@@ -113,7 +113,7 @@ impl World {
 
     fn fault(&mut self, stage: StageKind, fault: Fault) -> Vec<Effect> {
         self.open.retain(|open| *open != stage);
-        self.tell(EventKind::Answered { target: 0, stage, answer: Err(fault) })
+        self.tell(EventKind::Answered { target: 0, stage, answer: Err(fault), pace: Pace::default() })
     }
 
     /// Lets time pass until `stage` is asked, answering nothing else.
@@ -136,7 +136,7 @@ impl World {
         while self.state.outcome().is_none() {
             for stage in std::mem::take(&mut self.open) {
                 let answer = answers(self.now, stage);
-                let effects = self.tell(EventKind::Answered { target: 0, stage, answer });
+                let effects = self.tell(EventKind::Answered { target: 0, stage, answer, pace: Pace::default() });
                 if effects.contains(&Effect::FetchLog { target: 0 }) {
                     self.tell(EventKind::LogFetched { target: 0 });
                 }
@@ -327,6 +327,23 @@ fn trouble_is_not_failure_and_retry_after_is_honoured_within_the_cap() {
     }
     world.provider(deployment(DeploymentState::Live));
     assert_eq!(world.outcome(), Some(OutcomeWord::Live));
+}
+
+#[test]
+fn an_answer_that_another_monitor_had_is_asked_for_anew_when_it_is_as_old_as_the_interval() {
+    let mut world = World::landed(vec![target()]);
+    world.until_asked(StageKind::Provider);
+    let asked_at = world.now;
+    let age = Duration::from_secs(4);
+    let answer = Ok(Answer::Provider(ProviderObservation::default()));
+    let warning = Some("only 4 calls are left".to_owned());
+    world.open.clear();
+    world.tell(EventKind::Answered { target: 0, stage: StageKind::Provider, answer, pace: Pace { age, warning } });
+    // 5 s have grown to 6.5 s; the middle roll puts a tenth on top; four of them have passed already.
+    assert_eq!(world.state.interval(0, StageKind::Provider), Duration::from_millis(6500));
+    assert_eq!(world.until_asked(StageKind::Provider) - asked_at, Duration::from_millis(3150));
+    let report = world.state.target_reports(|_| jiff::Timestamp::UNIX_EPOCH);
+    assert!(report[0].stages[0].summary.ends_with("(only 4 calls are left)"), "{report:?}");
 }
 
 #[test]
@@ -531,7 +548,7 @@ fn of_several_targets_the_worst_is_the_runs_and_skipped_ones_do_not_hide_a_live_
     let mut world = World::landed(vec![target(), target()]);
     let tell = |world: &mut World, target, state| {
         let answer = Ok(Answer::Provider(deployment(state)));
-        world.tell(EventKind::Answered { target, stage: StageKind::Provider, answer });
+        world.tell(EventKind::Answered { target, stage: StageKind::Provider, answer, pace: Pace::default() });
     };
     tell(&mut world, 0, DeploymentState::Live);
     assert_eq!(world.outcome(), None);
@@ -605,7 +622,12 @@ fn any_event() -> impl Strategy<Value = EventKind> {
             RemoteLook::Landed, RemoteLook::Contains, RemoteLook::Elsewhere, RemoteLook::Unknown("x".to_owned()),
         ]).prop_map(EventKind::LookedAtRemote),
         1 => any::<bool>().prop_map(|has_pusher| EventKind::PushedAgain { has_pusher }),
-        8 => (0_usize..3, any_answer()).prop_map(|(target, (stage, answer))| EventKind::Answered { target, stage, answer }),
+        8 => (0_usize..3, any_answer(), 0_u64..100).prop_map(|(target, (stage, answer), age)| EventKind::Answered {
+            target,
+            stage,
+            answer,
+            pace: Pace { age: Duration::from_secs(age), warning: None },
+        }),
         1 => (0_usize..3).prop_map(|target| EventKind::LogFetched { target }),
         1 => (any::<bool>(), word).prop_map(|(contains, outcome)| {
             EventKind::Newer(Newer { commit: LATER.to_owned(), contains, outcome })

@@ -6,7 +6,10 @@
 
 use afterpush_core::text::one_line;
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+
+pub(super) use crate::answer::Id;
+use crate::answer::{is_web_address, or_default};
 
 /// `GET /v2/apps`
 #[derive(Debug, Deserialize)]
@@ -277,26 +280,6 @@ pub(super) struct Reason {
     pub(super) message: String,
 }
 
-/// An id of the vendor's that may stand in a path: letters, digits, `-` and `_`, at most 64 of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct Id(String);
-
-impl Id {
-    /// The id as text.
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Id {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        if (1..=64).contains(&text.len()) && text.bytes().all(plain) { Ok(Self(text)) } else { Err("not an id") }
-    }
-}
-
 /// The word for where a deployment stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -339,18 +322,4 @@ impl PhaseWord {
     pub(super) fn has_ended(&self) -> bool {
         matches!(self, Self::Active | Self::Superseded | Self::Error | Self::Canceled)
     }
-}
-
-/// Tells whether a text is an address that a health check may be pointed at: it holds no credentials.
-fn is_web_address(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "https" | "http")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-    })
-}
-
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use afterpush_core::fault::{Fault, FaultKind};
 
-use crate::{BodyLimit, HttpRequest, HttpResponse, Method, response};
+use crate::{HttpRequest, HttpResponse, api::log_elsewhere, response};
 
 use super::{answer::Logs, asked};
 
@@ -124,14 +124,7 @@ impl Walk {
         {
             self.archives_left -= 1;
             self.reads_archive = true;
-            return Next::Read(HttpRequest {
-                method: Method::Get,
-                url,
-                headers: Vec::new(),
-                credential: None,
-                body: None,
-                limit: BodyLimit::KeepLast(KEEP),
-            });
+            return Next::Read(log_elsewhere(&url));
         }
         self.archives.clear();
         self.reads_archive = false;

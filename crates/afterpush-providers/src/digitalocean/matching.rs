@@ -3,25 +3,21 @@
 use std::cmp::Reverse;
 
 use afterpush_core::{
-    id::{CommitId, MIN_PREFIX},
+    id::MIN_PREFIX,
     observation::{DeploymentState, Serving},
     run::SeenCommit,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::answer::{App, Deployment, PhaseWord};
-
-/// By how much the person's clock and the vendor's may differ.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
+use crate::pushed::Pushed;
 
 /// The commit that is looked for, and the one component whose commit counts, when there is such a wish.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
-    pub(super) commit: CommitId,
+    pub(super) pushed: Pushed,
     pub(super) component: Option<String>,
-    /// When the push was seen, where that is known.
-    pub(super) pushed_at: Option<Timestamp>,
 }
 
 impl Wanted {
@@ -31,14 +27,14 @@ impl Wanted {
     /// Any component, not all: one whose source did not change may keep an older id. With a component named, only its
     /// own id counts, and the cause only as long as it has none.
     pub(super) fn named_by(&self, deployment: &Deployment) -> Option<SeenCommit> {
-        let is_ours = |id: &&str| self.commit.as_str().eq_ignore_ascii_case(id.trim());
+        let is_ours = |id: &&str| self.pushed.commit.as_str().eq_ignore_ascii_case(id.trim());
         let (pushed, in_cause) = self.by_cause(deployment);
         let name = self
             .built(deployment)
             .find(is_ours)
             .or(pushed.filter(is_ours))
-            .or(in_cause.filter(|id| self.commit.is_named_by(id)))?;
-        Some(SeenCommit::compare(name, &self.commit))
+            .or(in_cause.filter(|id| self.pushed.is(id)))?;
+        Some(self.pushed.seen(name))
     }
 
     /// The deployment of the wanted commit that was created last. The platform's own rollbacks are never one.
@@ -54,9 +50,8 @@ impl Wanted {
     /// about it. What still runs, or serves, is taken for ours.
     fn is_of_earlier_push(&self, deployment: &Deployment) -> bool {
         let has_ended = matches!(deployment.phase, PhaseWord::Error | PhaseWord::Canceled | PhaseWord::Superseded);
-        let earliest = self.pushed_at.and_then(|pushed_at| pushed_at.checked_sub(CLOCK_TOLERANCE).ok());
         let created_at = Some(deployment.created_at()).filter(|time| *time != Timestamp::MIN);
-        has_ended && earliest.zip(created_at).is_some_and(|(earliest, created_at)| created_at < earliest)
+        has_ended && self.pushed.is_before(created_at)
     }
 
     /// What an app serves now, compared with the commit's own deployment where there is one.
@@ -78,7 +73,7 @@ impl Wanted {
         let (pushed, in_cause) = self.by_cause(deployment);
         let name =
             pushed.or(self.built(deployment).next()).or(in_cause).map(str::trim).filter(|name| is_object_id(name))?;
-        Some(SeenCommit::compare(name, &self.commit))
+        Some(self.pushed.seen(name))
     }
 
     /// The full id and the abbreviation that the cause tells; nothing when the named component has an id of its own.

@@ -11,13 +11,17 @@ mod hostile;
 mod vendor;
 
 use afterpush_core::{
+    fault::Fault,
     id::{CommitId, RefName},
     observation::{Deployment as Observed, ProviderObservation},
 };
 use serde_json::{Value, json};
 
 use super::DigitalOcean;
-use crate::{Credential, HttpRequest, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn};
+use crate::{
+    Credential, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn,
+    play::{Vendor, answer, beyond, ok},
+};
 
 const APP: &str = "11111111-1111-4111-8111-111111111111";
 const OURS: &str = "aaaaaaaa-0000-4000-8000-000000000000";
@@ -25,6 +29,9 @@ const OTHER: &str = "bbbbbbbb-0000-4000-8000-000000000000";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const OLD_COMMIT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 const SECRET: &str = "dop_v1_not_to_be_seen";
+
+const VENDOR: Vendor =
+    Vendor { api: "https://api.digitalocean.com", credential: || Some(Credential::Bearer(Secret::new(SECRET))) };
 
 /// The path of the app, of its deployments' first page, and of the deployment that is ours.
 const APP_PATH: &str = "/v2/apps/11111111-1111-4111-8111-111111111111";
@@ -40,7 +47,7 @@ fn setup(settings: &str) -> Setup {
         ref_name: RefName::parse("refs/heads/main").unwrap(),
         remote_url: "git@github.com:acme/web-app.git".to_owned(),
         pushed_at: None,
-        token: Secret::new(SECRET),
+        token: Some(Secret::new(SECRET)),
     }
 }
 
@@ -59,14 +66,6 @@ fn following() -> DigitalOcean {
     let begun = app_with("pending_deployment", deployment(OURS, COMMIT, "PENDING_BUILD"));
     observe(&mut provider, &[(APP_PATH, ok(begun))]);
     provider
-}
-
-fn answer(status: u16, body: impl Into<Vec<u8>>) -> HttpResponse {
-    HttpResponse { status, headers: Vec::new(), body: body.into() }
-}
-
-fn ok(body: Value) -> HttpResponse {
-    answer(200, body.to_string())
 }
 
 fn refused(status: u16, id: &str) -> HttpResponse {
@@ -120,36 +119,12 @@ fn one(deployment: Value) -> Value {
     json!({"deployment": deployment})
 }
 
-/// Plays a question through: each request must be the next one of the script, and the script must be used up.
 fn play(provider: &mut DigitalOcean, question: Question, script: &[(&str, HttpResponse)]) -> Turn {
-    let mut turn = provider.start(question);
-    for (expected, response) in script {
-        let Turn::Ask(request) = &turn else {
-            panic!("expected a request for {expected}, got {turn:?}");
-        };
-        check_request(request, expected);
-        turn = provider.next(response);
-    }
-    assert!(!matches!(turn, Turn::Ask(_)), "one call too many: {turn:?}");
-    turn
-}
-
-fn check_request(request: &HttpRequest, expected: &str) {
-    if expected.starts_with("http") {
-        assert_eq!(request.url, expected);
-        assert_eq!(request.credential, None, "{expected}");
-    } else {
-        assert_eq!(request.url, format!("https://api.digitalocean.com{expected}"));
-        let token = Credential::Bearer(Secret::new(SECRET));
-        assert_eq!(request.credential, Some(token), "{expected}");
-    }
+    VENDOR.play(provider, question, script)
 }
 
 fn observe(provider: &mut DigitalOcean, script: &[(&str, HttpResponse)]) -> ProviderObservation {
-    match play(provider, Question::Observe, script) {
-        Turn::Reply(Reply::Observation(observation)) => observation,
-        turn => panic!("no observation: {turn:?}"),
-    }
+    VENDOR.observe(provider, script)
 }
 
 /// Observes once, and gives the deployment.
@@ -157,11 +132,8 @@ fn ours(provider: &mut DigitalOcean, script: &[(&str, HttpResponse)]) -> Observe
     observe(provider, script).deployment.unwrap()
 }
 
-fn fault(provider: &mut DigitalOcean, script: &[(&str, HttpResponse)]) -> afterpush_core::fault::Fault {
-    match play(provider, Question::Observe, script) {
-        Turn::Fault(fault) => fault,
-        turn => panic!("no fault: {turn:?}"),
-    }
+fn fault(provider: &mut DigitalOcean, script: &[(&str, HttpResponse)]) -> Fault {
+    VENDOR.fault(provider, script)
 }
 
 #[test]

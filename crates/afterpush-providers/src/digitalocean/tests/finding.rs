@@ -155,8 +155,11 @@ fn t11_the_newest_deployment_is_not_ours() {
     observe(&mut provider, &[(APP_PATH, ok(app_before()))]);
     let both = [newest, deployment(OURS, COMMIT, "PENDING_BUILD")];
     assert_eq!(ours(&mut provider, &[(LIST_PATH, ok(list(&both)))]).id, OURS);
-    // Once its id is known, nothing else is asked for.
-    observe(&mut provider, &[(OURS_PATH, ok(one(begun())))]);
+    // Once its id is known, it is taken wherever it is shown, and nothing else is.
+    let newest = app_with("active_deployment", deployment(OTHER, OLD_COMMIT, "ACTIVE"));
+    assert_eq!(ours(&mut provider, &[(APP_PATH, ok(newest)), (LIST_PATH, ok(list(&both)))]).id, OURS);
+    let shown = app_with("in_progress_deployment", begun());
+    assert_eq!(ours(&mut provider, &[(APP_PATH, ok(shown))]).id, OURS);
 }
 
 /// Observes an app whose list has just this deployment.
@@ -186,7 +189,7 @@ fn any_component_of_any_kind_names_the_commit() {
 fn without_components_the_push_or_the_cause_names_the_commit() {
     let bare = |cause: &str, details: Value| {
         let it = with(begun(), "cause", json!(cause));
-        with(with(it, "services", Value::Null), "cause_details", details)
+        with(with(it, "services", json!([])), "cause_details", details)
     };
     let push = |commit: &str| json!({"type": "DEPLOY_ON_PUSH", "git_push": {"commit_sha": commit}});
     for (cause, details, expected) in [

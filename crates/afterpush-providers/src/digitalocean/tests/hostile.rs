@@ -159,7 +159,7 @@ fn nulls_count_as_absent() {
     for key in ["active_deployment", "pinned_deployment", "spec", "live_url", "default_ingress"] {
         body["app"][key] = Value::Null;
     }
-    let seen = observe(&mut by_id(), &[(APP_PATH, ok(body))]);
+    let seen = observe(&mut by_id(), &[(APP_PATH, beyond(body))]);
     assert_eq!(seen.serving, None);
     assert_eq!(seen.deployment.unwrap().site_url, None);
 }
@@ -168,8 +168,10 @@ fn nulls_count_as_absent() {
 fn nesting_without_end_is_malformed() {
     let depth = 5_000;
     let tree = format!("{}{}", "{\"steps\":[".repeat(depth), "]}".repeat(depth));
-    let body = format!("{{\"deployment\":{{\"id\":\"{OURS}\",\"progress\":{{\"steps\":[{tree}]}}}}}}");
-    fault(&mut following(), &[(OURS_PATH, answer(200, body))]);
+    let body = format!(
+        "{{\"app\":{{\"id\":\"{APP}\",\"active_deployment\":{{\"id\":\"{OTHER}\",\"progress\":{{\"steps\":[{tree}]}}}}}}}}"
+    );
+    fault(&mut following(), &[(APP_PATH, answer(200, body))]);
 }
 
 #[test]

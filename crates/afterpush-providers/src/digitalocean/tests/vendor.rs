@@ -41,17 +41,20 @@ fn samples_of_every_phase_are_read() {
         let begun = deployment(id, COMMIT, "PENDING_BUILD");
         observe(&mut provider, &[(APP_PATH, ok(app_with("pending_deployment", begun)))]);
         let sample: Value = serde_json::from_slice(&read(name).body).unwrap();
-        let mut script = vec![(path.as_str(), read(name))];
-        if !matches!(state, State::Queued | State::Building) {
-            let active = if state == State::Live {
-                sample["deployment"].clone()
-            } else {
-                deployment(OTHER, OLD_COMMIT, "ACTIVE")
-            };
-            script.push((APP_PATH, ok(app_with("active_deployment", active))));
-            if state != State::Live {
-                script.push((LIST_PATH, read("deployments-list-after-auto-rollback.json")));
-            }
+        let pointer = match state {
+            State::Queued => "pending_deployment",
+            State::Building => "in_progress_deployment",
+            _ => "active_deployment",
+        };
+        let is_pointed_at = matches!(state, State::Queued | State::Building | State::Live);
+        let shown = if is_pointed_at { sample["deployment"].clone() } else { deployment(OTHER, OLD_COMMIT, "ACTIVE") };
+        let mut script = vec![(APP_PATH, ok(app_with(pointer, shown)))];
+        if !is_pointed_at {
+            // The list without ours, so that the sample itself is asked for.
+            let mut others: Value =
+                serde_json::from_slice(&read("deployments-list-after-auto-rollback.json").body).unwrap();
+            others["deployments"].as_array_mut().unwrap().retain(|it| it["id"] != id);
+            script.extend([(LIST_PATH, ok(others)), (path.as_str(), read(name))]);
         }
         let seen = ours(&mut provider, &script);
         assert_eq!(seen.state, state, "{name}");

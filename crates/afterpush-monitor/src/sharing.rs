@@ -1,0 +1,213 @@
+//! What the user's monitors share: answers of the same application, and the vendor's budget of calls.
+//!
+//! Sharing is a courtesy: where the shared directory cannot be used, a monitor asks for itself. An answer is shared only in the
+//! reduced form that the provider's own list of fields allows, and only with who has the same credential.
+
+use std::time::{Duration, Instant};
+
+use afterpush_core::{
+    fault::{Fault, FaultKind},
+    machine::Pace,
+};
+use afterpush_providers::{
+    Credential, HttpRequest, HttpResponse, Method, budget, is_rate_limited, rate_limit_wait, reduce,
+};
+use afterpush_store::{AnswerKey, AnswerLock, Answers, Environment, KeptAnswer, StateRoot, Turn, random_name};
+use tokio::time::sleep;
+use url::Url;
+
+use crate::transport::Transport;
+
+/// How long a call waits for its turn within one question.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a monitor looks whether the one that asks has its answer.
+const LOOK: Duration = Duration::from_millis(25);
+/// How long nobody calls after a refusal that does not say for how long.
+const UNTOLD_WAIT: Duration = Duration::from_secs(5);
+/// The share of its own interval below which even the monitor that asked last does not ask again: just below the least that
+/// the jitter makes of an interval.
+const OWN: f64 = 0.75;
+
+/// What a monitor shares with the others of its user.
+#[derive(Debug, Clone)]
+pub struct Sharing {
+    answers: Answers,
+    me: String,
+}
+
+impl Sharing {
+    /// The user's shared answers, where there is a place for them.
+    #[must_use]
+    pub fn of_user(environment: &Environment) -> Option<Self> {
+        let root = StateRoot::candidates(environment, None).into_iter().next()?;
+        Some(Self { answers: root.answers().ok()??, me: random_name().ok()? })
+    }
+
+    /// Gives the response to a request: another monitor's, when it is younger than `fresh_for`, else one of our own. `pace` learns
+    /// how old it is.
+    pub(crate) async fn ask(
+        &self,
+        transport: &Transport,
+        request: HttpRequest,
+        fresh_for: Duration,
+        pace: &mut Pace,
+    ) -> Result<HttpResponse, Fault> {
+        if request.fields.is_empty() {
+            return self.call(transport, request, pace).await;
+        }
+        let key = self.key_of(&request);
+        let began = Instant::now();
+        loop {
+            if let Some(outcome) = self.serves(&key, fresh_for, began.elapsed(), pace) {
+                return outcome;
+            }
+            match self.answers.lock(&key) {
+                Ok(Some(lock)) => {
+                    // It may have come while we took the lock.
+                    if let Some(outcome) = self.serves(&key, fresh_for, began.elapsed(), pace) {
+                        return outcome;
+                    }
+                    return self.ask_for_all(transport, request, (&key, &lock), pace).await;
+                }
+                Ok(None) => sleep(LOOK).await,
+                Err(_) => return self.call(transport, request, pace).await,
+            }
+        }
+    }
+
+    /// What is kept, where it serves. That the vendor refused, or was silent, serves those only who were waiting for it.
+    fn serves(
+        &self,
+        key: &AnswerKey,
+        fresh_for: Duration,
+        waited: Duration,
+        pace: &mut Pace,
+    ) -> Option<Result<HttpResponse, Fault>> {
+        let (kept, age) = self.answers.read(key)?;
+        let is_ours = kept.by == self.me;
+        match kept.status {
+            Some(200) => {
+                let limit = if is_ours { fresh_for.mul_f64(OWN) } else { fresh_for };
+                (age < limit).then(|| {
+                    pace.age = pace.age.max(age);
+                    Ok(HttpResponse { status: 200, headers: Vec::new(), body: kept.body.into_bytes() })
+                })
+            }
+            _ if is_ours || age >= waited => None,
+            Some(status) => {
+                let wait = kept.retry_after.map(|wait| ("retry-after".to_owned(), wait.as_secs().to_string()));
+                Some(Ok(HttpResponse { status, headers: wait.into_iter().collect(), body: kept.body.into_bytes() }))
+            }
+            None => Some(Err(Fault::new(FaultKind::Transient, kept.body))),
+        }
+    }
+
+    /// Asks, and keeps what comes of it for the others.
+    async fn ask_for_all(
+        &self,
+        transport: &Transport,
+        mut request: HttpRequest,
+        (key, lock): (&AnswerKey, &AnswerLock),
+        pace: &mut Pace,
+    ) -> Result<HttpResponse, Fault> {
+        let fields = request.fields;
+        let before = self.answers.read(key).map(|(kept, _)| kept).filter(|kept| kept.status == Some(200));
+        if let Some(etag) = before.as_ref().and_then(|kept| kept.etag.clone()) {
+            request.headers.push(("if-none-match", etag));
+        }
+        let mut kept =
+            KeptAnswer { status: None, body: String::new(), etag: None, retry_after: None, by: self.me.clone() };
+        let outcome = match self.call(transport, request, pace).await {
+            Ok(response) if response.status == 304 && before.is_some() => {
+                let before = before.unwrap_or_else(|| kept.clone());
+                let body = before.body.clone().into_bytes();
+                kept = KeptAnswer { by: self.me.clone(), ..before };
+                Ok(HttpResponse { status: 200, body, ..response })
+            }
+            Ok(response) => {
+                // Of a refusal, its short id is all that is ever read.
+                let fields = if response.status == 200 { fields } else { &["id"] };
+                let reduced = reduce(&response.body, fields);
+                if response.status == 200 && reduced.is_none() {
+                    // It is no JSON: not for others.
+                    return Ok(response);
+                }
+                kept.status = Some(response.status);
+                kept.body = String::from_utf8_lossy(&reduced.clone().unwrap_or_default()).into_owned();
+                kept.etag = response.header("etag").map(str::to_owned);
+                kept.retry_after = rate_limit_wait(&response);
+                let body = if response.status == 200 { reduced.unwrap_or_default() } else { response.body };
+                Ok(HttpResponse { body, ..response })
+            }
+            Err(fault) => {
+                kept.body.clone_from(&fault.message);
+                Err(fault)
+            }
+        };
+        // When it cannot be kept, the others ask for themselves.
+        let _ = self.answers.keep(lock, kept);
+        outcome
+    }
+
+    /// Makes one call when its turn has come, and heeds what the response says about the vendor's budget.
+    async fn call(&self, transport: &Transport, request: HttpRequest, pace: &mut Pace) -> Result<HttpResponse, Fault> {
+        let budget_key = self.budget_of(&request);
+        loop {
+            match self.answers.take_turn(&budget_key, PATIENCE) {
+                Ok(Turn::In(wait)) => break sleep(wait).await,
+                Ok(Turn::Busy) => sleep(Duration::from_millis(fastrand::u64(1..10))).await,
+                Ok(Turn::TooFar(wait)) => {
+                    let text = format!("{}'s budget of calls is spent for now", transport.host());
+                    return Err(Fault { retry_after: Some(wait), ..Fault::new(FaultKind::RateLimited, text) });
+                }
+                Err(_) => break,
+            }
+        }
+        let response = transport.send(request).await?;
+        if is_rate_limited(&response) {
+            let _ = self.answers.hold_back(&budget_key, rate_limit_wait(&response).unwrap_or(UNTOLD_WAIT));
+        } else if let Some(left) = budget(&response) {
+            // Without a limit to compare with, the last hundred calls count as few.
+            let limit = left.limit.unwrap_or(400);
+            if left.remaining.saturating_mul(4) < limit
+                && let Some(over) = left.over
+            {
+                let _ = self.answers.spread(&budget_key, left.remaining, over);
+            }
+            if left.remaining.saturating_mul(10) < limit {
+                pace.warning = Some(format!("only {} of {}'s calls are left", left.remaining, transport.host()));
+            }
+        }
+        Ok(response)
+    }
+
+    /// Everything that the answer depends on.
+    fn key_of(&self, request: &HttpRequest) -> AnswerKey {
+        let method = match request.method {
+            Method::Get => "get",
+            Method::Post => "post",
+        };
+        let headers = format!("{:?}", request.headers);
+        self.answers.key(&[
+            method.as_bytes(),
+            request.url.as_bytes(),
+            headers.as_bytes(),
+            request.body.as_deref().unwrap_or_default(),
+            secret_of(request),
+            env!("CARGO_PKG_VERSION").as_bytes(),
+        ])
+    }
+
+    /// Whose budget a call is on: the credential's at this host.
+    fn budget_of(&self, request: &HttpRequest) -> AnswerKey {
+        let origin = Url::parse(&request.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        self.answers.key(&[b"budget", origin.as_bytes(), secret_of(request)])
+    }
+}
+
+fn secret_of(request: &HttpRequest) -> &[u8] {
+    match &request.credential {
+        Some(Credential::Bearer(secret) | Credential::Header(_, secret)) => secret.expose().as_bytes(),
+        None => &[],
+    }
+}

@@ -1,0 +1,226 @@
+//! Several monitors of one user against one real server: who asks, who is served by another's answer, and who waits.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use afterpush_core::{
+    fault::{Fault, FaultKind},
+    machine::Pace,
+};
+use afterpush_monitor::{sharing::Sharing, transport::Transport};
+use afterpush_providers::{
+    BodyLimit, Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Secret, Turn,
+};
+use afterpush_store::Environment;
+use tempfile::TempDir;
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{any, header, header_exists},
+};
+
+const BODY: &str = r#"{"app":{"id":"1","envs":[{"key":"K","value":"canary-secret"}]}}"#;
+const LONG: Duration = Duration::from_secs(60);
+
+/// Asks once, for fields that may be shared or not.
+struct Once {
+    url: String,
+    token: &'static str,
+    fields: &'static [&'static str],
+}
+
+impl Provider for Once {
+    fn start(&mut self, _: Question) -> Turn {
+        Turn::Ask(HttpRequest {
+            method: Method::Get,
+            url: self.url.clone(),
+            headers: Vec::new(),
+            credential: Some(Credential::Bearer(Secret::new(self.token))),
+            body: None,
+            limit: BodyLimit::AtMost(100_000),
+            fields: self.fields,
+        })
+    }
+    fn next(&mut self, response: &HttpResponse) -> Turn {
+        Turn::Reply(Reply::Log(format!("{} {}", response.status, String::from_utf8_lossy(&response.body))))
+    }
+}
+
+/// One user's state directory, and a server.
+struct Scene {
+    state: TempDir,
+    server: MockServer,
+}
+
+impl Scene {
+    async fn new(answer: ResponseTemplate) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        Self { state: tempfile::tempdir().unwrap(), server }
+    }
+
+    /// A monitor with its own random word, as every process has.
+    fn monitor(&self) -> Transport {
+        let environment = Environment { state_dir: Some(self.state.path().to_owned()), ..Environment::default() };
+        Transport::new(&self.server.uri()).unwrap().sharing(Sharing::of_user(&environment).unwrap())
+    }
+
+    async fn ask_with(
+        &self,
+        monitor: &Transport,
+        token: &'static str,
+        fields: &'static [&'static str],
+        fresh_for: Duration,
+    ) -> Result<(String, Pace), Fault> {
+        let mut once = Once { url: format!("{}/app", self.server.uri()), token, fields };
+        match monitor.converse(&mut once, Question::Observe, fresh_for).await? {
+            (Reply::Log(text), pace) => Ok((text, pace)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn ask(&self, monitor: &Transport, fresh_for: Duration) -> Result<(String, Pace), Fault> {
+        self.ask_with(monitor, "canary-token", &["app", "id"], fresh_for).await
+    }
+
+    async fn calls(&self) -> usize {
+        self.server.received_requests().await.unwrap().len()
+    }
+}
+
+#[tokio::test]
+async fn many_monitors_that_ask_at_once_make_one_call() {
+    let scene =
+        Scene::new(ResponseTemplate::new(200).set_body_string(BODY).set_delay(Duration::from_millis(200))).await;
+    let monitors: Vec<_> = (0..50).map(|_| scene.monitor()).collect();
+    let asked = monitors.iter().map(|monitor| scene.ask(monitor, LONG));
+    for answer in futures_util::future::join_all(asked).await {
+        assert_eq!(answer.unwrap().0, r#"200 {"app":{"id":"1"}}"#);
+    }
+    assert_eq!(scene.calls().await, 1);
+}
+
+#[tokio::test]
+async fn an_answer_serves_who_has_the_same_credential_and_until_it_is_too_old() {
+    let scene = Scene::new(ResponseTemplate::new(200).set_body_string(BODY)).await;
+    let (first, second) = (scene.monitor(), scene.monitor());
+    assert_eq!(scene.ask(&first, LONG).await.unwrap().1.age, Duration::ZERO);
+    let (_, pace) = scene.ask(&second, LONG).await.unwrap();
+    assert!(!pace.age.is_zero());
+    assert_eq!(scene.calls().await, 1);
+    scene.ask_with(&second, "another-token", &["app", "id"], LONG).await.unwrap();
+    assert_eq!(scene.calls().await, 2);
+    // Too old for who wants it fresher than it is.
+    assert_eq!(scene.ask(&second, Duration::from_nanos(1)).await.unwrap().1.age, Duration::ZERO);
+    assert_eq!(scene.calls().await, 3);
+}
+
+#[tokio::test]
+async fn what_names_no_fields_is_not_shared_and_of_the_rest_only_the_fields_are_kept() {
+    let scene = Scene::new(ResponseTemplate::new(200).set_body_string(BODY)).await;
+    let (first, second) = (scene.monitor(), scene.monitor());
+    for monitor in [&first, &second] {
+        let (text, _) = scene.ask_with(monitor, "canary-token", &[], LONG).await.unwrap();
+        assert_eq!(text, format!("200 {BODY}"));
+    }
+    assert_eq!(scene.calls().await, 2);
+    scene.ask(&first, LONG).await.unwrap();
+    let mut files = 0;
+    for entry in fs::read_dir(scene.state.path().join("answers")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("canary") && !path.display().to_string().contains("canary"), "{text}");
+        files += 1;
+    }
+    assert!(files >= 3, "the answer, its lock and the budget");
+}
+
+#[tokio::test]
+async fn an_unchanged_answer_is_not_sent_again() {
+    let scene = Scene::new(ResponseTemplate::new(304)).await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200).set_body_string(BODY).insert_header("etag", "\"1\""))
+        .with_priority(1)
+        .up_to_n_times(1)
+        .mount(&scene.server)
+        .await;
+    let monitor = scene.monitor();
+    let first = scene.ask(&monitor, Duration::ZERO).await.unwrap().0;
+    let second = scene.ask(&monitor, Duration::ZERO).await.unwrap().0;
+    assert_eq!(first, second);
+    let received = scene.server.received_requests().await.unwrap();
+    assert!(!received[0].headers.contains_key("if-none-match"));
+    assert_eq!(received[1].headers["if-none-match"], "\"1\"");
+}
+
+#[tokio::test]
+async fn a_refusal_for_the_rate_holds_every_monitor_back() {
+    let scene = Scene::new(ResponseTemplate::new(429).insert_header("retry-after", "120")).await;
+    let (first, second) = (scene.monitor(), scene.monitor());
+    assert_eq!(scene.ask(&first, LONG).await.unwrap().0, "429 ");
+    let fault = scene.ask(&second, LONG).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::RateLimited);
+    assert!(fault.retry_after.unwrap() > Duration::from_secs(110), "{fault:?}");
+    // A log is on the same budget.
+    assert!(scene.ask_with(&second, "canary-token", &[], LONG).await.is_err());
+    assert_eq!(scene.calls().await, 1);
+    // Another credential has a budget of its own.
+    scene.ask_with(&second, "another-token", &[], LONG).await.unwrap();
+    assert_eq!(scene.calls().await, 2);
+}
+
+#[tokio::test]
+async fn the_silence_of_the_vendor_is_told_to_all_who_wait_for_it_at_once() {
+    let answer = ResponseTemplate::new(500).set_delay(Duration::from_millis(300));
+    let scene = Scene::new(answer).await;
+    let monitors: Vec<_> = (0..20).map(|_| scene.monitor()).collect();
+    let began = Instant::now();
+    let asked = monitors.iter().map(|monitor| scene.ask(monitor, LONG));
+    for answer in futures_util::future::join_all(asked).await {
+        assert!(answer.unwrap().0.starts_with("500"));
+    }
+    let calls = scene.calls().await;
+    assert!(calls < 5, "{calls} calls in {:?}", began.elapsed());
+    // It serves nobody who comes later.
+    scene.ask(&scene.monitor(), LONG).await.unwrap();
+    assert_eq!(scene.calls().await, calls + 1);
+}
+
+#[tokio::test]
+async fn a_budget_that_is_nearly_spent_is_warned_of_and_spread() {
+    let answer = ResponseTemplate::new(200)
+        .set_body_string(BODY)
+        .insert_header("ratelimit-limit", "5000")
+        .insert_header("ratelimit-remaining", "4")
+        .insert_header("ratelimit-reset", "200");
+    let scene = Scene::new(answer).await;
+    let monitor = scene.monitor();
+    let (_, pace) = scene.ask(&monitor, Duration::ZERO).await.unwrap();
+    assert!(pace.warning.unwrap().contains("only 4 of 127.0.0.1's calls are left"));
+    // Four calls for two hundred seconds: the next in fifty.
+    let fault = scene.ask(&monitor, Duration::ZERO).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::RateLimited);
+    let wait = fault.retry_after.unwrap();
+    assert!(wait > Duration::from_secs(45) && wait < Duration::from_secs(55), "{wait:?}");
+}
+
+#[tokio::test]
+async fn a_monitor_that_died_while_it_asked_holds_nobody_up() {
+    let scene = Scene::new(ResponseTemplate::new(200).set_body_string(BODY)).await;
+    Mock::given(header("authorization", "Bearer canary-token"))
+        .and(header_exists("authorization"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(BODY).set_delay(LONG))
+        .with_priority(1)
+        .up_to_n_times(1)
+        .mount(&scene.server)
+        .await;
+    let (dying, waiting) = (scene.monitor(), scene.monitor());
+    // Broken off in the middle of its call, as by a kill: its lock goes with it.
+    let limit = Duration::from_millis(300);
+    assert!(tokio::time::timeout(limit, scene.ask(&dying, LONG)).await.is_err());
+    assert!(scene.ask(&waiting, LONG).await.unwrap().0.starts_with("200"));
+}

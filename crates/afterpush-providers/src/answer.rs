@@ -1,0 +1,41 @@
+//! What the answers of all vendors have in common: a null counts as absent, an id must be fit for a path, and an address for a
+//! health check holds no credentials.
+
+use serde::{Deserialize, Deserializer};
+
+/// An id of a vendor's that may stand in a path: letters, digits, `-` and `_`, at most 64 of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Id(String);
+
+impl Id {
+    /// The id as text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if (1..=64).contains(&text.len()) && text.bytes().all(plain) { Ok(Self(text)) } else { Err("not an id") }
+    }
+}
+
+/// Tells whether a text is an address that a health check may be pointed at: it holds no credentials.
+pub(crate) fn is_web_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "https" | "http")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+    })
+}
+
+/// Reads a field that may be null: `#[serde(default, deserialize_with = "or_default")]`.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

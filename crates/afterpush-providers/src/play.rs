@@ -1,0 +1,102 @@
+//! Plays the other side in the providers' tests: a script names every call that is expected, with its response, so that a call
+//! more or less is a failure, too.
+
+#![allow(clippy::unwrap_used)]
+
+use std::borrow::Borrow;
+
+use afterpush_core::{fault::Fault, observation::ProviderObservation};
+use serde_json::Value;
+
+use crate::{Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Turn, contract, reduce};
+
+/// The vendor's side.
+pub(crate) struct Vendor {
+    /// The address of the API, without a slash at its end.
+    pub(crate) api: &'static str,
+    /// What every call to it must present.
+    pub(crate) credential: fn() -> Option<Credential>,
+}
+
+impl Vendor {
+    /// Plays a question through. A call is written `/path?query` for the API, `https://...` for another host, which must get no
+    /// credential, and `POST /path` when it is no question by GET.
+    pub(crate) fn play(
+        &self,
+        provider: &mut dyn Provider,
+        question: Question,
+        script: &[(&str, HttpResponse)],
+    ) -> Turn {
+        let mut turn = provider.start(question);
+        for (expected, response) in script {
+            let Turn::Ask(request) = &turn else {
+                panic!("expected {expected}, got {turn:?}");
+            };
+            self.check(request, expected);
+            contract::check(request, is_sound(response).then_some(response));
+            // As the transport does: a provider that reads a field which it does not name would miss it.
+            let body = match request.fields {
+                [] => response.body.clone(),
+                fields => reduce(&response.body, fields).unwrap_or_else(|| response.body.clone()),
+            };
+            let headers = response.headers.iter().filter(|(name, _)| name != SOUND).cloned().collect();
+            turn = provider.next(&HttpResponse { body, headers, ..*response });
+        }
+        assert!(!matches!(turn, Turn::Ask(_)), "one call too many: {turn:?}");
+        turn
+    }
+
+    fn check(&self, request: &HttpRequest, expected: &str) {
+        let (wanted, address) = match expected.strip_prefix("POST ") {
+            Some(address) => (Method::Post, address),
+            None => (Method::Get, expected),
+        };
+        assert_eq!(request.method, wanted, "{expected}");
+        if address.starts_with("https://") {
+            assert_eq!(request.url, address);
+            assert_eq!(request.credential, None, "{expected}");
+        } else {
+            assert_eq!(request.url, format!("{}{address}", self.api));
+            assert_eq!(request.credential, (self.credential)(), "{expected}");
+        }
+    }
+
+    /// Asks where the deployment is, and gives the observation.
+    pub(crate) fn observe(&self, provider: &mut dyn Provider, script: &[(&str, HttpResponse)]) -> ProviderObservation {
+        match self.play(provider, Question::Observe, script) {
+            Turn::Reply(Reply::Observation(observation)) => observation,
+            turn => panic!("no observation: {turn:?}"),
+        }
+    }
+
+    /// Asks where the deployment is, and gives the fault.
+    pub(crate) fn fault(&self, provider: &mut dyn Provider, script: &[(&str, HttpResponse)]) -> Fault {
+        match self.play(provider, Question::Observe, script) {
+            Turn::Fault(fault) => fault,
+            turn => panic!("no fault: {turn:?}"),
+        }
+    }
+}
+
+/// Marks a response that has the shape of the vendor's description, and is held against it.
+const SOUND: &str = "test-is-sound";
+
+fn is_sound(response: &HttpResponse) -> bool {
+    response.header(SOUND).is_some()
+}
+
+/// A response of the vendor's, in the shape of its description.
+pub(crate) fn ok(body: impl Borrow<Value>) -> HttpResponse {
+    let headers = vec![(SOUND.to_owned(), String::new())];
+    HttpResponse { headers, ..answer(200, body.borrow().to_string()) }
+}
+
+/// A response that goes beyond the vendor's description: a null where there should be none, a word that came later.
+pub(crate) fn beyond(body: impl Borrow<Value>) -> HttpResponse {
+    answer(200, body.borrow().to_string())
+}
+
+/// A response with any body.
+pub(crate) fn answer(status: u16, body: impl Into<Vec<u8>>) -> HttpResponse {
+    HttpResponse { status, headers: Vec::new(), body: body.into() }
+}

@@ -1,0 +1,378 @@
+//! The providers' answers that all monitors of the user share, so that fifty monitors of one application make the calls of one;
+//! and the order in which their calls are made, so that together they stay below the vendor's limit.
+//!
+//! Invariants: an answer's file holds only what the caller reduced it to, never a credential, and its name is a hash salted with
+//! a random number of this user. Times are on `CLOCK_BOOTTIME`: what another boot left is as good as absent. Nothing here is
+//! durable, and any file may be removed at any time: it costs one call.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    atomic::{self, Access, Durability},
+    error::StoreError,
+    lock::{self, Held},
+    process, random_name,
+    run_directory::names_in,
+    slug,
+};
+
+/// The largest file that is read: a body of the transport's own limit, quoted.
+const LONGEST: u64 = 64 << 20;
+/// The time between two calls with one credential to one host, where no answer has told otherwise.
+const SHORTEST_GAP: Duration = Duration::from_millis(100);
+/// So many calls may be made at once after a time of silence.
+const BURST: u64 = 10;
+/// The longest that a refused call makes it.
+const LONGEST_GAP: Duration = Duration::from_secs(2);
+/// An answer that is older than this serves nobody.
+const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// The directory of shared answers.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    directory: PathBuf,
+    salt: String,
+    boot: String,
+}
+
+/// The name of what was asked, by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerKey(String);
+
+/// What came of asking, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAnswer {
+    /// The status code; `None` when there was no answer.
+    pub status: Option<u16>,
+    /// The body, reduced to the fields that are read; without an answer, why there is none.
+    pub body: String,
+    /// The vendor's tag of the body, for asking whether it has changed.
+    pub etag: Option<String>,
+    /// How long the vendor wants to be left alone.
+    pub retry_after: Option<Duration>,
+    /// Which monitor asked, by its random word.
+    pub by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stamped<T> {
+    boot: String,
+    /// Milliseconds since the machine began.
+    at: u64,
+    #[serde(flatten)]
+    what: T,
+}
+
+/// The right to ask: nobody else asks the same until it is dropped.
+#[derive(Debug)]
+pub struct AnswerLock {
+    _held: Held,
+    path: PathBuf,
+}
+
+/// When calls with one credential may be made.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Pace {
+    /// The next call's time.
+    next: u64,
+    /// Milliseconds from one call to the next.
+    gap: u64,
+}
+
+/// What came of the wish to make a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It may be made after this wait.
+    In(Duration),
+    /// The wait would be longer than the caller's patience; nothing was reserved.
+    TooFar(Duration),
+    /// Others are just taking their turns: try again.
+    Busy,
+}
+
+impl Answers {
+    pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
+        atomic::ensure_directory(directory)?;
+        let path = directory.join("salt");
+        let salt = match atomic::read(&path, 1024)? {
+            Some(salt) => salt,
+            None => {
+                let fresh = random_name().map_err(StoreError::io(&path, "name"))?;
+                atomic::create(&path, fresh.as_bytes(), Access::User)?;
+                // Of two that began at once, one has written it.
+                atomic::read(&path, 1024)?.unwrap_or_default()
+            }
+        };
+        let boot = process::boot_id().map_err(StoreError::io(directory, "tell the boot for"))?;
+        Ok(Self { directory: directory.to_owned(), salt: String::from_utf8_lossy(&salt).into_owned(), boot })
+    }
+
+    /// Names what is asked by everything that it depends on, the credential among them.
+    #[must_use]
+    pub fn key(&self, parts: &[&[u8]]) -> AnswerKey {
+        let mut hash = Sha256::new();
+        for part in std::iter::once(&self.salt.as_bytes()).chain(parts) {
+            // With its length, so that no two lists of parts are the same text.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        AnswerKey(slug::hex(&hash.finalize()[..16]))
+    }
+
+    /// Takes the right to ask; `None` while another monitor has it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the lock's file cannot be made.
+    pub fn lock(&self, key: &AnswerKey) -> Result<Option<AnswerLock>, StoreError> {
+        let path = self.directory.join(format!("{}.json", key.0));
+        let held = lock::try_exclusive(&path.with_extension("lock"))?;
+        Ok(held.map(|held| AnswerLock { _held: held, path }))
+    }
+
+    /// The kept answer and its age. What cannot be read is as good as absent.
+    #[must_use]
+    pub fn read(&self, key: &AnswerKey) -> Option<(KeptAnswer, Duration)> {
+        let (kept, at) = self.stamped(&self.directory.join(format!("{}.json", key.0)))?;
+        let age = boottime().checked_sub(at)?;
+        (age < KEPT_FOR).then_some((kept, age))
+    }
+
+    /// Keeps an answer that came just now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn keep(&self, lock: &AnswerLock, answer: KeptAnswer) -> Result<(), StoreError> {
+        self.stamp(&lock.path, answer, boottime())
+    }
+
+    /// Reserves the next call with a credential, for as long as `patience` allows.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the place cannot be written to.
+    pub fn take_turn(&self, credential: &AnswerKey, patience: Duration) -> Result<Turn, StoreError> {
+        self.change_pace(credential, |pace, now| {
+            // Who was silent for a while may make a few calls at once.
+            let next = pace.next.max(now.saturating_sub(BURST * pace.gap));
+            let wait = Duration::from_millis(next.saturating_sub(now));
+            if wait > patience {
+                return Turn::TooFar(wait);
+            }
+            pace.next = next + pace.gap;
+            // What a refusal has slowed down gets quicker again, call by call.
+            pace.gap -= pace.gap / 64;
+            Turn::In(wait)
+        })
+        .map(|turn| turn.unwrap_or(Turn::Busy))
+    }
+
+    /// The vendor has refused a call for its rate: none is made for so long, and then half as many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the place cannot be written to.
+    pub fn hold_back(&self, credential: &AnswerKey, wait: Duration) -> Result<(), StoreError> {
+        let done = self.change_pace(credential, |pace, now| {
+            pace.next = pace.next.max(now + millis(wait));
+            pace.gap = (pace.gap * 2).min(millis(LONGEST_GAP));
+        });
+        done.map(drop)
+    }
+
+    /// So many calls are left for so long: they are spread over the time, all monitors together.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the place cannot be written to.
+    pub fn spread(&self, credential: &AnswerKey, remaining: u64, over: Duration) -> Result<(), StoreError> {
+        let gap = millis(over) / remaining.max(1);
+        let done = self.change_pace(credential, |pace, now| {
+            // The next call's time is at hand already; those after it come at this gap.
+            if gap > pace.gap {
+                pace.next = pace.next.max(now + gap);
+                pace.gap = gap;
+            }
+        });
+        done.map(drop)
+    }
+
+    /// Removes what has served nobody for an hour. Never a lock that somebody holds.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot be listed.
+    pub fn sweep(&self) -> Result<(), StoreError> {
+        for name in names_in(&self.directory)? {
+            let path = self.directory.join(&name);
+            let Some(key) = name.strip_suffix(".json") else { continue };
+            if self.read(&AnswerKey(key.to_owned())).is_some() {
+                continue;
+            }
+            let lock = path.with_extension("lock");
+            if let Ok(Some(_held)) = lock::try_exclusive(&lock) {
+                atomic::remove(&path)?;
+                atomic::remove(&lock)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the pace of a credential, one monitor at a time. `None`: another one is at it.
+    fn change_pace<T>(
+        &self,
+        credential: &AnswerKey,
+        change: impl FnOnce(&mut Pace, u64) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let path = self.directory.join(format!("{}.pace", credential.0));
+        let Some(_held) = lock::try_exclusive(&path.with_extension("pace-lock"))? else {
+            return Ok(None);
+        };
+        let now = boottime();
+        let mut pace = self.stamped::<Pace>(&path).map(|(pace, _)| pace).unwrap_or_default();
+        pace.gap = pace.gap.max(millis(SHORTEST_GAP));
+        let outcome = change(&mut pace, millis(now));
+        self.stamp(&path, pace, now)?;
+        Ok(Some(outcome))
+    }
+
+    fn stamped<T: DeserializeOwned>(&self, path: &Path) -> Option<(T, Duration)> {
+        let bytes = atomic::read(path, LONGEST).ok()??;
+        let stamped: Stamped<T> = serde_json::from_slice(&bytes).ok()?;
+        (stamped.boot == self.boot).then(|| (stamped.what, Duration::from_millis(stamped.at)))
+    }
+
+    fn stamp<T: Serialize>(&self, path: &Path, what: T, at: Duration) -> Result<(), StoreError> {
+        let stamped = Stamped { boot: self.boot.clone(), at: millis(at), what };
+        let bytes = serde_json::to_vec(&stamped).map_err(|error| StoreError::io(path, "write")(error.into()))?;
+        atomic::replace(path, &bytes, Access::User, Durability::Process)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+}
+
+fn boottime() -> Duration {
+    // The clock exists on every kernel this program runs on; were it missing, no answer would look fresh for long.
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn answers() -> (tempfile::TempDir, Answers) {
+        let directory = tempfile::tempdir().unwrap();
+        let answers = Answers::open(&directory.path().join("answers")).unwrap();
+        (directory, answers)
+    }
+
+    fn answer(body: &str) -> KeptAnswer {
+        KeptAnswer { status: Some(200), body: body.to_owned(), etag: None, retry_after: None, by: "me".to_owned() }
+    }
+
+    #[test]
+    fn an_answer_is_kept_for_everybody_who_asks_the_same_with_the_same_credential() {
+        let (directory, answers) = answers();
+        let key = answers.key(&[b"https://api.test/app", b"token"]);
+        assert_eq!(answers.read(&key), None);
+        let lock = answers.lock(&key).unwrap().unwrap();
+        assert!(answers.lock(&key).unwrap().is_none(), "one asks at a time");
+        answers.keep(&lock, answer("{}")).unwrap();
+        drop(lock);
+        assert!(answers.lock(&key).unwrap().is_some());
+        // Another process of the same user.
+        let others = Answers::open(&directory.path().join("answers")).unwrap();
+        assert_eq!(others.key(&[b"https://api.test/app", b"token"]), key);
+        let (kept, age) = others.read(&key).unwrap();
+        assert_eq!(kept, answer("{}"));
+        assert!(age < Duration::from_secs(60));
+        for parts in [[b"https://api.test/app" as &[u8], b"other"], [b"https://api.test/appt", b"oken"]] {
+            assert_eq!(answers.read(&answers.key(&parts)), None);
+        }
+    }
+
+    #[test]
+    fn only_the_user_can_read_and_no_file_names_what_was_asked() {
+        let (directory, answers) = answers();
+        let key = answers.key(&[b"https://api.test/app", b"canary-token"]);
+        answers.keep(&answers.lock(&key).unwrap().unwrap(), answer("{}")).unwrap();
+        answers.take_turn(&key, Duration::ZERO).unwrap();
+        let place = directory.path().join("answers");
+        for entry in std::fs::read_dir(&place).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+            let text = std::fs::read_to_string(&path).unwrap() + path.to_str().unwrap();
+            assert!(!text.contains("canary") && !text.contains("api.test"), "{text}");
+        }
+        // Another user's directory gives other names to the same question.
+        let elsewhere = Answers::open(&directory.path().join("elsewhere")).unwrap();
+        assert_ne!(elsewhere.key(&[b"https://api.test/app", b"canary-token"]), key);
+    }
+
+    #[test]
+    fn what_another_boot_left_or_nobody_can_read_is_absent() {
+        let (_directory, answers) = answers();
+        let key = answers.key(&[b"a"]);
+        answers.keep(&answers.lock(&key).unwrap().unwrap(), answer("{}")).unwrap();
+        let before = Answers { boot: "another".to_owned(), ..answers.clone() };
+        assert_eq!(before.read(&key), None);
+        std::fs::write(answers.directory.join(format!("{}.json", key.0)), "{").unwrap();
+        assert_eq!(answers.read(&key), None);
+        answers.keep(&answers.lock(&key).unwrap().unwrap(), answer("[]")).unwrap();
+        assert!(answers.read(&key).is_some());
+    }
+
+    #[test]
+    fn calls_take_turns_and_a_refusal_holds_all_of_them_back() {
+        let (_directory, answers) = answers();
+        let credential = answers.key(&[b"token"]);
+        let turn = |patience| answers.take_turn(&credential, Duration::from_secs(patience)).unwrap();
+        for _ in 0..=BURST {
+            assert_eq!(turn(60), Turn::In(Duration::ZERO));
+        }
+        let waits: Vec<_> = (0..20).map(|_| turn(60)).collect();
+        let Some(Turn::In(last)) = waits.last() else { panic!("{waits:?}") };
+        // Twenty calls after the first ones, a tenth of a second apart, less the time that this took.
+        assert!(*last > Duration::from_secs(1) && *last <= Duration::from_secs(2), "{waits:?}");
+        answers.hold_back(&credential, Duration::from_secs(30)).unwrap();
+        assert!(matches!(turn(60), Turn::In(wait) if wait > Duration::from_secs(29)));
+        assert!(matches!(turn(10), Turn::TooFar(wait) if wait > Duration::from_secs(29)));
+        // Another credential is another budget.
+        assert_eq!(answers.take_turn(&answers.key(&[b"other"]), Duration::ZERO).unwrap(), Turn::In(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_last_calls_of_a_budget_are_spread_over_the_time_that_is_left() {
+        let (_directory, answers) = answers();
+        let credential = answers.key(&[b"token"]);
+        answers.spread(&credential, 10, Duration::from_secs(100)).unwrap();
+        let waits: Vec<_> = (0..3).map(|_| answers.take_turn(&credential, Duration::from_secs(100)).unwrap()).collect();
+        let [Turn::In(first), _, Turn::In(third)] = waits[..] else { panic!("{waits:?}") };
+        assert!(first > Duration::from_secs(8), "{waits:?}");
+        assert!(third - first > Duration::from_secs(17), "{waits:?}");
+    }
+
+    #[test]
+    fn sweeping_leaves_what_serves_and_what_is_held() {
+        let (_directory, answers) = answers();
+        let [fresh, old, held] = [b"1", b"2", b"3"].map(|part| answers.key(&[part]));
+        let long_ago = Answers { boot: "another".to_owned(), ..answers.clone() };
+        answers.keep(&answers.lock(&fresh).unwrap().unwrap(), answer("{}")).unwrap();
+        long_ago.keep(&long_ago.lock(&old).unwrap().unwrap(), answer("{}")).unwrap();
+        let lock = long_ago.lock(&held).unwrap().unwrap();
+        long_ago.keep(&lock, answer("{}")).unwrap();
+        answers.sweep().unwrap();
+        assert!(answers.read(&fresh).is_some());
+        let there = |key: &AnswerKey| answers.directory.join(format!("{}.json", key.0)).exists();
+        assert!(!there(&old));
+        assert!(there(&held));
+    }
+}
