@@ -146,8 +146,11 @@ pub fn advice(kind: &str) -> String {
 }
 
 fn login_files(kind: &str, environment: &Environment) -> Vec<PathBuf> {
-    let Some(directory) = &environment.config_home else { return Vec::new() };
-    registry::login_files(kind).iter().map(|relative| directory.join(relative)).collect()
+    let place = |path: &&str| match path.strip_prefix("~/") {
+        Some(below_home) => Some(environment.home.as_ref()?.join(below_home)),
+        None => Some(environment.config_home.as_ref()?.join(path)),
+    };
+    registry::login_files(kind).iter().filter_map(place).collect()
 }
 
 /// Reads a regular file, not through a symbolic link; `None` when there is none.

@@ -8,7 +8,10 @@
 
 mod answer;
 mod api;
+mod choice;
 mod conversation;
+#[cfg(test)]
+mod damage;
 mod digitalocean;
 #[cfg(test)]
 mod play;
@@ -18,6 +21,7 @@ pub mod registry;
 mod remote;
 mod response;
 mod settings;
+mod vercel;
 
 use std::fmt;
 
