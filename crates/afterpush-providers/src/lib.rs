@@ -13,6 +13,7 @@ mod conversation;
 #[cfg(test)]
 mod damage;
 mod digitalocean;
+mod netlify;
 #[cfg(test)]
 mod play;
 mod pushed;
