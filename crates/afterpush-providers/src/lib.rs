@@ -9,6 +9,7 @@
 mod answer;
 mod api;
 mod choice;
+mod cloudflare;
 mod conversation;
 #[cfg(test)]
 mod damage;
