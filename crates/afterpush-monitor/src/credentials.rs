@@ -233,4 +233,14 @@ mod tests {
             assert!(shown.contains(&format!("line {line}")) && !shown.contains("canary"), "{shown}");
         }
     }
+
+    #[test]
+    fn a_vendors_login_is_below_the_configuration_or_the_home_directory() {
+        let home = tempfile::tempdir().unwrap();
+        let environment = Environment { config_home: Some(home.path().join("conf")), ..environment(home.path()) };
+        let files = |kind: &str| login_files(kind, &environment);
+        assert!(files("digitalocean").contains(&home.path().join("conf/doctl/config.yaml")));
+        assert!(files("vercel").contains(&home.path().join(".local/share/com.vercel.cli/auth.json")));
+        assert!(login_files("vercel", &Environment::default()).is_empty());
+    }
 }

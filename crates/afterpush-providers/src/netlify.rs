@@ -158,11 +158,17 @@ impl Netlify {
         Ok(list)
     }
 
-    /// The deploy of the commit: production's before the branch's before a pull request's preview, then the one created last.
-    /// Those that an earlier push of the same commit had brought to an end do not count.
+    /// The deploy of the commit: production's alone when production's branch was pushed, else the branch's before a pull
+    /// request's preview; then the one created last. Those that an earlier push of the same commit had brought to an end do
+    /// not count.
     fn ours<'a>(&self, list: &'a [Deploy]) -> Option<&'a Deploy> {
+        let production = self.site.as_ref().and_then(Site::production_branch);
+        let only_production = self.branch.is_some() && self.branch.as_deref() == production;
         let is_earlier = |it: &Deploy| standing::has_ended(it) && self.pushed.is_before(it.created_at);
-        let is_ours = |it: &&Deploy| it.commit().is_some_and(|commit| self.pushed.is_in_full(commit));
+        let is_ours = |it: &&Deploy| {
+            let is_meant = it.is_production() || !only_production;
+            is_meant && it.commit().is_some_and(|commit| self.pushed.is_in_full(commit))
+        };
         list.iter().filter(is_ours).filter(|it| !is_earlier(it)).min_by_key(|it| (it.rank(), Reverse(it.created_at)))
     }
 

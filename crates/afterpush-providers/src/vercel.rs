@@ -168,10 +168,16 @@ impl Vercel {
         Ok(list)
     }
 
-    /// The deployment of the commit that was created last, except those that an earlier push of it had brought to an end.
+    /// The deployment of the commit that was created last, except those that an earlier push of it had brought to an end. A push
+    /// of the production branch means production alone, and one of any other branch means all else: people make previews
+    /// of one and promote the other by hand.
     fn ours<'a>(&self, list: &'a [Deployment]) -> Option<&'a Deployment> {
+        let production = self.project.as_ref().and_then(Project::production_branch);
+        let meant = self.branch.as_deref().zip(production).map(|(pushed, production)| pushed == production);
+        let is_meant = |it: &&Deployment| meant.is_none_or(|production| it.is_production() == production);
         let is_earlier = |it: &Deployment| standing::has_ended(it.word()) && self.pushed.is_before(it.created());
-        list.iter().filter(|it| it.meta.is_of(&self.pushed) && !is_earlier(it)).min_by_key(|it| Reverse(it.created()))
+        let is_ours = |it: &&Deployment| it.meta.is_of(&self.pushed) && !is_earlier(it);
+        list.iter().filter(is_meant).filter(is_ours).min_by_key(|it| Reverse(it.created()))
     }
 
     /// Why a deployment ended, where the list does not tell.

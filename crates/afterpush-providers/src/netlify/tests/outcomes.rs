@@ -122,18 +122,33 @@ fn what_had_ended_long_before_the_push_is_an_earlier_ones() {
 }
 
 #[test]
-fn the_branchs_own_deploy_comes_before_a_pull_requests_preview() {
+fn what_a_push_means_comes_before_a_pull_requests_preview() {
+    let on = |deploy: Value, branch: &str, context: &str| {
+        with(with(deploy, "branch", json!(branch)), "context", json!(context))
+    };
     let preview =
-        with(with(deploy("7a", COMMIT, "ready", AFTER), "context", json!("deploy-preview")), "review_id", json!(7));
-    assert_eq!(listed(&[preview.clone(), ours("building")]).id, "5a");
-    let alone = listed(&[preview.clone()]);
+        |branch: &str| with(on(deploy("7a", COMMIT, "ready", AFTER), branch, "deploy-preview"), "review_id", json!(7));
+    // A push of production's branch means production alone.
+    let script = [(LIST, ok(json!([preview("main")]))), (BY_ID, ok(site(old())))];
+    assert_eq!(observe(&mut following(), &script).deployment, None);
+    assert_eq!(listed(&[preview("main"), ours("building")]).id, "5a");
+
+    let topic = Setup { ref_name: RefName::parse("refs/heads/topic").unwrap(), ..setup("site = 'web'") };
+    let path = LIST.replace("main", "topic");
+    let look = |deploys: &[Value]| {
+        let script = [(BY_NAME, ok(site(old()))), (path.as_str(), ok(json!(deploys)))];
+        observe(&mut provider(topic.clone()), &script).deployment.unwrap()
+    };
+    let preview = preview("topic");
+    assert_eq!(look(&[preview.clone(), on(ours("building"), "topic", "branch-deploy")]).id, "5a");
+    let alone = look(std::slice::from_ref(&preview));
     assert_eq!((alone.state, alone.site_url.as_deref()), (State::Live, Some("https://7a--web.netlify.app")));
     let next = |review: i64| {
         let next = deploy("8a", OLD_COMMIT, "ready", "2026-01-02T03:06:00Z");
-        with(with(next, "context", json!("deploy-preview")), "review_id", json!(review))
+        with(on(next, "topic", "deploy-preview"), "review_id", json!(review))
     };
-    assert_eq!(listed(&[next(7), preview.clone()]).state, State::Replaced);
-    assert_eq!(listed(&[next(8), preview]).state, State::Live);
+    assert_eq!(look(&[next(7), preview.clone()]).state, State::Replaced);
+    assert_eq!(look(&[next(8), preview]).state, State::Live);
 }
 
 #[test]

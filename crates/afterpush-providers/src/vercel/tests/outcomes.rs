@@ -218,3 +218,19 @@ fn a_preview_is_live_at_its_own_address_until_a_later_one_is() {
     // Without one of ours, what serves is told without a claim to be later.
     assert!(!look(&[later("READY")]).serving.unwrap().is_later);
 }
+
+#[test]
+fn a_preview_of_the_production_branch_is_not_what_a_push_of_it_means() {
+    let mut by_hand = with(served(), "target", Value::Null);
+    by_hand["uid"] = json!("dpl_hand");
+    let script = [(LIST, ok(list(std::slice::from_ref(&by_hand)))), (BY_ID, ok(project(old_production())))];
+    assert_eq!(observe(&mut following(), &script).deployment, None);
+    by_hand["created"] = json!(PUSHED_AT + 9);
+    assert_eq!(listed(&[by_hand, building()]).id, "dpl_ours");
+
+    let topic = Setup { ref_name: RefName::parse("refs/heads/topic").unwrap(), ..setup("project = 'web'") };
+    let promoted = with(preview(served()), "target", json!("production"));
+    let path = LIST.replace("main", "topic");
+    let script = [(BY_NAME, ok(project(our_production()))), (path.as_str(), ok(list(&[promoted])))];
+    assert_eq!(observe(&mut provider(topic), &script).deployment, None);
+}
