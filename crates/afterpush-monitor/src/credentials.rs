@@ -146,8 +146,11 @@ pub fn advice(kind: &str) -> String {
 }
 
 fn login_files(kind: &str, environment: &Environment) -> Vec<PathBuf> {
-    let Some(directory) = &environment.config_home else { return Vec::new() };
-    registry::login_files(kind).iter().map(|relative| directory.join(relative)).collect()
+    let place = |path: &&str| match path.strip_prefix("~/") {
+        Some(below_home) => Some(environment.home.as_ref()?.join(below_home)),
+        None => Some(environment.config_home.as_ref()?.join(path)),
+    };
+    registry::login_files(kind).iter().filter_map(place).collect()
 }
 
 /// Reads a regular file, not through a symbolic link; `None` when there is none.
@@ -229,5 +232,15 @@ mod tests {
             let shown = format!("{error} {error:?}");
             assert!(shown.contains(&format!("line {line}")) && !shown.contains("canary"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_vendors_login_is_below_the_configuration_or_the_home_directory() {
+        let home = tempfile::tempdir().unwrap();
+        let environment = Environment { config_home: Some(home.path().join("conf")), ..environment(home.path()) };
+        let files = |kind: &str| login_files(kind, &environment);
+        assert!(files("digitalocean").contains(&home.path().join("conf/doctl/config.yaml")));
+        assert!(files("vercel").contains(&home.path().join(".local/share/com.vercel.cli/auth.json")));
+        assert!(login_files("vercel", &Environment::default()).is_empty());
     }
 }

@@ -8,10 +8,15 @@
 
 mod answer;
 mod api;
+mod choice;
+mod cloudflare;
 #[cfg(test)]
 mod contract;
 mod conversation;
+#[cfg(test)]
+mod damage;
 mod digitalocean;
+mod netlify;
 #[cfg(test)]
 mod play;
 mod pushed;
@@ -20,6 +25,7 @@ pub mod registry;
 mod remote;
 mod response;
 mod settings;
+mod vercel;
 
 use std::fmt;
 

@@ -21,6 +21,11 @@ impl Pushed {
         self.commit.is_named_by(shown)
     }
 
+    /// Tells whether a vendor's field holds the commit's full id.
+    pub(crate) fn is_in_full(&self, shown: &str) -> bool {
+        self.commit.as_str().eq_ignore_ascii_case(shown.trim())
+    }
+
     /// What a vendor's field names, compared with the commit.
     pub(crate) fn seen(&self, shown: &str) -> SeenCommit {
         SeenCommit::compare(shown, &self.commit)

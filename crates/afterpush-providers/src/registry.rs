@@ -1,6 +1,6 @@
 //! Which providers there are, and where each finds its credentials. Pure: it names files and variables, and reads none.
 
-use crate::{Provider, Secret, Setup, SetupError, digitalocean};
+use crate::{Provider, Secret, Setup, SetupError, cloudflare, digitalocean, netlify, vercel};
 
 /// One kind of provider. Each stands in the file of its kind.
 pub(crate) struct Entry {
@@ -14,13 +14,13 @@ pub(crate) struct Entry {
     pub(crate) needs_token: bool,
     /// The variables that hold the token, as the vendor's own command line names them; the first that has a value counts.
     pub(crate) credential_names: &'static [&'static str],
-    /// The vendor's own login files, below the user's configuration directory.
+    /// The vendor's own login files, below the user's configuration directory, or with `~/` below the home directory.
     pub(crate) login_files: &'static [&'static str],
     /// The token in such a file's text.
     pub(crate) token_from_login_file: fn(&str) -> Option<Secret>,
 }
 
-const ENTRIES: [&Entry; 1] = [&digitalocean::ENTRY];
+const ENTRIES: [&Entry; 4] = [&cloudflare::ENTRY, &digitalocean::ENTRY, &netlify::ENTRY, &vercel::ENTRY];
 
 fn entry(kind: &str) -> Option<&'static Entry> {
     ENTRIES.into_iter().find(|entry| entry.kind == kind)
@@ -56,8 +56,8 @@ pub fn credential_names(kind: &str) -> &'static [&'static str] {
     entry(kind).map_or(&[], |entry| entry.credential_names)
 }
 
-/// Where the vendor's own command line keeps its login: paths below the user's configuration directory, in the order of
-/// looking. Empty for an unknown kind.
+/// Where the vendor's own command line keeps its login: paths below the user's configuration directory, or with `~/` below
+/// the home directory, in the order of looking. Empty for an unknown kind.
 #[must_use]
 pub fn login_files(kind: &str) -> &'static [&'static str] {
     entry(kind).map_or(&[], |entry| entry.login_files)
