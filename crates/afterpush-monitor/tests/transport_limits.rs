@@ -33,6 +33,7 @@ impl Pages {
             credential: None,
             body: None,
             limit: BodyLimit::AtMost(1000),
+            fields: &[],
         })
     }
 }
