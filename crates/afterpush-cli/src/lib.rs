@@ -16,6 +16,8 @@ mod document;
 mod error;
 mod follow;
 mod generated;
+mod hook_file;
+mod hooks_directory;
 mod husky;
 mod init;
 mod install;
@@ -30,8 +32,10 @@ mod resume;
 mod run;
 mod schedule;
 mod selection;
+mod shim;
 mod status;
 mod stop;
+mod strict_cost;
 mod trust;
 mod watch;
 
@@ -104,7 +108,7 @@ fn carry_out(command: Command) -> Result<u8, CommandError> {
         Command::Install(args) if args.schedule => schedule::install(context, output),
         Command::Install(args) => install::install(context, &args, output),
         Command::Uninstall(args) if args.schedule => schedule::uninstall(context, output),
-        Command::Uninstall(_) => install::uninstall(context, output),
+        Command::Uninstall(args) => install::uninstall(context, &args, output),
         Command::Status(args) => status::status(context, &args, output),
         Command::Watch(args) => watch::watch(context, &args, output),
         Command::List(args) => list::list(context, &args, output),
