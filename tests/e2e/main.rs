@@ -18,3 +18,4 @@ mod reference;
 mod refs;
 mod scene;
 mod schedule;
+mod strict;
