@@ -6,6 +6,7 @@ mod demo;
 mod gits;
 mod hanging;
 mod house;
+mod installer_kills;
 mod managers;
 mod monitors;
 mod outcomes;

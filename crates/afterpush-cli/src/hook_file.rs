@@ -22,6 +22,9 @@ const MANAGERS: [(&str, &str); 3] = [
     ("lefthook", "call_lefthook()"),
 ];
 
+/// What the name of a file begins with before it has its place.
+pub(crate) const HALF: &str = ".afterpush-half.";
+
 /// What stands where git looks for the hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -152,6 +155,7 @@ impl HookFile {
             }
         };
         remove_shim(&self.old())?;
+        remove_halves(&self.directory);
         Ok(text)
     }
 
@@ -205,8 +209,17 @@ fn manager_of(path: &Path) -> Result<Option<&'static str>, CommandError> {
     Ok(read(path)?.and_then(|text| manager(&text)))
 }
 
+/// Removes what an installer left that was killed. Best effort: git does not run files of such names.
+pub(crate) fn remove_halves(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(HALF) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn keep_copy(hook: &Path, chained: &Path) -> io::Result<()> {
-    let half = chained.with_extension("afterpush-new");
+    let half = chained.with_file_name(format!("{HALF}chained"));
     fs::copy(hook, &half).and_then(|_| fs::rename(&half, chained))
 }
 
@@ -220,7 +233,7 @@ pub(crate) fn put_program(directory: &Path, hook: &Path, text: &str) -> Result<(
     let cannot = |error: io::Error| io_error("cannot write", hook, &error);
     fs::create_dir_all(directory).map_err(cannot)?;
     let mut file = tempfile::Builder::new()
-        .prefix(".afterpush.")
+        .prefix(HALF)
         .permissions(Permissions::from_mode(0o755))
         .tempfile_in(directory)
         .map_err(cannot)?;

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     error::CommandError,
-    hook_file::{Standing, io_error, is_executable, put_program, read},
+    hook_file::{HALF, Standing, io_error, is_executable, put_program, read, remove_halves},
     shim::PRE_PUSH,
 };
 
@@ -107,6 +107,8 @@ impl Husky {
                 fs::remove_file(path).map_err(|error| io_error("cannot remove", path, &error))?;
             }
         }
+        let beside = self.script.parent().into_iter().chain([self.directory.as_path()]);
+        beside.for_each(remove_halves);
         // Somebody else's file in it keeps it; an empty directory does no harm.
         let _ = fs::remove_dir(&self.directory);
         Ok(())
@@ -124,7 +126,7 @@ impl Husky {
             Err(_) => (self.script.clone(), 0o644),
         };
         let directory = place.parent().unwrap_or(&place);
-        let mut file = tempfile::Builder::new().prefix(".pre-push.").tempfile_in(directory).map_err(cannot)?;
+        let mut file = tempfile::Builder::new().prefix(HALF).tempfile_in(directory).map_err(cannot)?;
         file.write_all(text).map_err(cannot)?;
         file.as_file().set_permissions(Permissions::from_mode(mode)).map_err(cannot)?;
         file.as_file().sync_all().map_err(cannot)?;
