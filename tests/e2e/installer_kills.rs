@@ -2,6 +2,7 @@
 //! runs, installing again completes it, and uninstalling restores what was there, byte for byte.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs,
     os::unix::fs::PermissionsExt,
@@ -10,13 +11,16 @@ use std::{
 
 use afterpush_testkit::sandbox::{Project, Said, Sandbox, skipped};
 
-use crate::gits::{BRANCHES, HURRY, executable};
+use crate::gits::{BRANCHES, HURRY, each_git, each_git_with_config_hooks, executable};
 
 const STRACE: &str = "/usr/bin/strace";
 
-/// What changes a file or a directory. Killed before each of them, the installer leaves every state that there is between two
-/// changes; killed before its exit, the last one.
-const CHANGES: [&str; 18] = [
+/// What changes a file or a directory, or starts a git that does. Killed before each of them, the installer leaves every state
+/// that there is between two changes; killed before its exit, the last one.
+const CHANGES: [&str; 21] = [
+    "clone3",
+    "clone",
+    "vfork",
     "write",
     "pwrite64",
     "copy_file_range",
@@ -195,19 +199,45 @@ fn a_killed_installer_keeps_the_file_that_husky_runs() {
     if !can_kill(NAME) {
         return;
     }
-    let sandbox = Sandbox::new();
-    let project = project(&sandbox);
-    let husky = project.work.join(".husky");
-    fs::create_dir_all(husky.join("_")).unwrap();
-    // As husky 9 does it.
-    let wrapper = "s=$(dirname \"$(dirname \"$0\")\")/pre-push\n[ -f \"$s\" ] || exit 0\nsh -e \"$s\" \"$@\"";
-    executable(&husky.join("_/pre-push"), wrapper);
-    fs::write(husky.join("_/.gitignore"), "*").unwrap();
-    fs::write(project.work.join(".gitignore"), ".husky\n").unwrap();
-    project.git(&["config", "core.hooksPath", ".husky/_"]);
-    theirs(&sandbox, &husky.join("pre-push"));
-    let (project, sandbox) = (&project, &sandbox);
-    let install: &[&str] = &["install"];
-    let case = |name, before, killed| Case { name, project, sandbox, before, killed, install, theirs: &["pre-push"] };
-    check(NAME, &[case("husky", &[], install), case("husky, back", &[install], &["uninstall"])]);
+    let has_run = Cell::new(false);
+    each_git(|scene| {
+        // A newer git needs no line in the file.
+        if has_run.get() || scene.runs_config_hooks() {
+            return;
+        }
+        has_run.set(true);
+        let sandbox = &scene.sandbox;
+        let project = &project(sandbox);
+        let husky = project.work.join(".husky");
+        fs::create_dir_all(husky.join("_")).unwrap();
+        // As husky 9 does it.
+        let wrapper = "s=$(dirname \"$(dirname \"$0\")\")/pre-push\n[ -f \"$s\" ] || exit 0\nsh -e \"$s\" \"$@\"";
+        executable(&husky.join("_/pre-push"), wrapper);
+        fs::write(husky.join("_/.gitignore"), "*").unwrap();
+        fs::write(project.work.join(".gitignore"), ".husky\n").unwrap();
+        project.git(&["config", "core.hooksPath", ".husky/_"]);
+        theirs(sandbox, &husky.join("pre-push"));
+        let install: &[&str] = &["install"];
+        let case =
+            |name, before, killed| Case { name, project, sandbox, before, killed, install, theirs: &["pre-push"] };
+        check(NAME, &[case("husky", &[], install), case("husky, back", &[install], &["uninstall"])]);
+    });
+    if !has_run.get() {
+        skipped(NAME, "every git here runs hooks from its configuration");
+    }
+}
+
+#[test]
+fn a_killed_installer_leaves_a_configuration_that_works() {
+    const NAME: &str = "a_killed_installer_leaves_a_configuration_that_works";
+    if !can_kill(NAME) {
+        return;
+    }
+    each_git_with_config_hooks(NAME, |scene| {
+        let sandbox = &scene.sandbox;
+        let project = &project(sandbox);
+        let install: &[&str] = &["install", "--config-hook"];
+        let case = |name, before, killed| Case { name, project, sandbox, before, killed, install, theirs: &[] };
+        check(NAME, &[case("entry", &[], install), case("no entry", &[install], &["uninstall"])]);
+    });
 }

@@ -2,6 +2,7 @@
 //! its vendor's specification. One binary, so that it links once.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod config_hooks;
 mod demo;
 mod gits;
 mod hanging;

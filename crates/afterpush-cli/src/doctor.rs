@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::{
     args::DoctorArgs,
+    config_hook::{ConfigHook, git_runs_it},
     configuration::{self, combine_as},
     context::{Context, beside},
     error::{CommandError, ErrorKind},
@@ -137,6 +138,27 @@ fn git_program() -> Check {
 }
 
 fn hook(context: &Context) -> Result<Check, CommandError> {
+    let entry = ConfigHook::of(context)?.standing()?;
+    let (is_run, version) = git_runs_it()?;
+    match entry {
+        Standing::Current if is_run => {
+            return Ok(Check::passed("hook", format!("hook.afterpush in git's configuration, which {version} runs")));
+        }
+        Standing::Other => {
+            let message = "hook.afterpush in git's configuration is incomplete, or of another version of afterpush";
+            return Ok(Check::failed("hook", message, "run `afterpush install --config-hook`"));
+        }
+        _ => {}
+    }
+    let found = in_directory(context)?;
+    if entry == Standing::Current && !found.ok {
+        let message = format!("hook.afterpush in git's configuration is not run by {version}; and {}", found.message);
+        return Ok(Check::failed("hook", message, "use git 2.54 or newer, or uninstall and install again"));
+    }
+    Ok(found)
+}
+
+fn in_directory(context: &Context) -> Result<Check, CommandError> {
     let directory = HooksDirectory::find(context)?;
     let hook = directory.hook(&PRE_PUSH);
     let place = hook.path().display().to_string();

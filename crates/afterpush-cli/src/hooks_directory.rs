@@ -57,9 +57,10 @@ impl HooksDirectory {
             }
         } else if !self.is_own {
             let message = format!("core.hooksPath sends this repository's hooks to {place}, which is outside of it");
-            return Err(CommandError::new(ErrorKind::Refused, message).hint(format!(
+            let error = CommandError::new(ErrorKind::Refused, message).hint(format!(
                 "other repositories may share it; if that is meant: `afterpush install --hooks-path {place}`"
-            )));
+            ));
+            return Err(error.hint("with git 2.54 or newer, `afterpush install --config-hook` puts nothing there"));
         }
         Ok(())
     }

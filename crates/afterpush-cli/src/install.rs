@@ -1,10 +1,11 @@
 //! `afterpush install` and `uninstall`: the shim, where this repository's hooks really run, and on request that of strict mode.
 //!
-//! What is put where is the business of [`HookFile`](crate::hook_file::HookFile) and of [`Husky`](crate::husky::Husky), which
-//! survive a kill at any moment.
+//! What is put where is the business of [`HookFile`](crate::hook_file::HookFile), [`Husky`](crate::husky::Husky) and
+//! [`ConfigHook`], which survive a kill at any moment.
 
 use crate::{
     args::{InstallArgs, UninstallArgs},
+    config_hook::{ConfigHook, git_runs_it, is_tracked},
     context::Context,
     error::CommandError,
     hook_file::Standing,
@@ -16,22 +17,13 @@ use crate::{
 /// Puts the shim in its place; a hook that is there is kept and chained.
 pub(crate) fn install(context: &Context, args: &InstallArgs, output: &mut Output) -> Result<u8, CommandError> {
     let directory = HooksDirectory::find(context)?;
-    directory.check(args.hooks_path.as_deref(), context.directory())?;
-    let text = match directory.husky() {
-        Some(husky) => {
-            let place = husky.script().display();
-            match husky.standing()? {
-                Standing::Current => format!("already installed at {place}\n"),
-                _ => {
-                    husky.install()?;
-                    format!(
-                        "installed at {place}, which husky runs\n  its new line does nothing in other clones: commit \
-                         it\n"
-                    )
-                }
-            }
-        }
-        None => directory.hook(&PRE_PUSH).install()?,
+    let by_configuration = by_configuration(context, args, &directory)?;
+    if !by_configuration || args.strict {
+        directory.check(args.hooks_path.as_deref(), context.directory())?;
+    }
+    let text = match by_configuration {
+        true => ConfigHook::of(context)?.install()?,
+        false => in_directory(&directory)?,
     };
     output.print(&text)?;
     let strict = directory.hook(&STRICT);
@@ -51,6 +43,33 @@ pub(crate) fn install(context: &Context, args: &InstallArgs, output: &mut Output
     Ok(0)
 }
 
+/// Whether git's configuration is the place: on request, where it is already, and where the hooks directory would have a file
+/// changed that the repository tracks and a new enough git spares it.
+fn by_configuration(context: &Context, args: &InstallArgs, directory: &HooksDirectory) -> Result<bool, CommandError> {
+    if args.config_hook || ConfigHook::of(context)?.standing()? != Standing::Nothing {
+        return Ok(true);
+    }
+    let (standing, file) = match directory.husky() {
+        Some(husky) => (husky.standing()?, husky.script().to_owned()),
+        None => (directory.hook(&PRE_PUSH).standing()?, directory.hook(&PRE_PUSH).path()),
+    };
+    // husky's file is one for all who work on the repository, also before it is there.
+    let is_everybodys = directory.husky().is_some() || (directory.is_configured && is_tracked(context, &file)?);
+    Ok(is_everybodys
+        && !matches!(standing, Standing::Current | Standing::Other | Standing::Wrapped)
+        && git_runs_it()?.0)
+}
+
+fn in_directory(directory: &HooksDirectory) -> Result<String, CommandError> {
+    let Some(husky) = directory.husky() else { return directory.hook(&PRE_PUSH).install() };
+    let place = husky.script().display();
+    if husky.standing()? == Standing::Current {
+        return Ok(format!("already installed at {place}\n"));
+    }
+    husky.install()?;
+    Ok(format!("installed at {place}, which husky runs\n  its new line does nothing in other clones: commit it\n"))
+}
+
 /// Takes the shims away and puts back what was there; with `--strict`, only that of strict mode.
 pub(crate) fn uninstall(context: &Context, args: &UninstallArgs, output: &mut Output) -> Result<u8, CommandError> {
     let directory = HooksDirectory::find(context)?;
@@ -61,6 +80,15 @@ pub(crate) fn uninstall(context: &Context, args: &UninstallArgs, output: &mut Ou
     }
     if args.strict {
         return Ok(0);
+    }
+    let by_configuration = ConfigHook::of(context)?;
+    if by_configuration.standing()? != Standing::Nothing {
+        by_configuration.uninstall()?;
+        output.print("uninstalled from this repository's git configuration\n")?;
+        // That somebody else's hook stands in the hooks directory is as it should be.
+        if !is_in_directory(&directory)? {
+            return Ok(0);
+        }
     }
     let text = match directory.husky() {
         Some(husky) => {
@@ -77,4 +105,12 @@ pub(crate) fn uninstall(context: &Context, args: &UninstallArgs, output: &mut Ou
     };
     output.print(&text)?;
     Ok(0)
+}
+
+fn is_in_directory(directory: &HooksDirectory) -> Result<bool, CommandError> {
+    let standing = match directory.husky() {
+        Some(husky) => husky.standing()?,
+        None => directory.hook(&PRE_PUSH).standing()?,
+    };
+    Ok(matches!(standing, Standing::Current | Standing::Other))
 }

@@ -8,6 +8,7 @@
 mod age;
 mod args;
 mod cleanup;
+mod config_hook;
 mod configuration;
 mod context;
 mod demo;
