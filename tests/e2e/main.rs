@@ -6,6 +6,7 @@ mod config_hooks;
 mod demo;
 mod gits;
 mod hanging;
+mod hook_places;
 mod house;
 mod installer_kills;
 mod managers;

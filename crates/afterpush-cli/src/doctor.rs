@@ -192,6 +192,14 @@ fn in_directory(context: &Context) -> Result<Check, CommandError> {
             Some(name) => Check::failed("hook", format!("{name}'s stands at {place}{by}, without afterpush's"), HINT),
             None => Check::failed("hook", format!("another hook stands at {place}{by}"), HINT),
         },
+        Standing::Nothing if directory.is_configured && !directory.path.exists() => Check::failed(
+            "hook",
+            format!(
+                "core.hooksPath names {}, and this work tree does not have it: no hook runs here",
+                directory.path.display()
+            ),
+            "run `afterpush install` here, or give core.hooksPath an absolute path",
+        ),
         Standing::Nothing => Check::failed("hook", format!("none at {place}{by}"), HINT),
     })
 }

@@ -23,7 +23,7 @@ pub(crate) fn install(context: &Context, args: &InstallArgs, output: &mut Output
     }
     let text = match by_configuration {
         true => ConfigHook::of(context)?.install()?,
-        false => in_directory(&directory)?,
+        false => in_directory(context, &directory)?,
     };
     output.print(&text)?;
     let strict = directory.hook(&STRICT);
@@ -60,8 +60,16 @@ fn by_configuration(context: &Context, args: &InstallArgs, directory: &HooksDire
         && git_runs_it()?.0)
 }
 
-fn in_directory(directory: &HooksDirectory) -> Result<String, CommandError> {
-    let Some(husky) = directory.husky() else { return directory.hook(&PRE_PUSH).install() };
+fn in_directory(context: &Context, directory: &HooksDirectory) -> Result<String, CommandError> {
+    let Some(husky) = directory.husky() else {
+        let hook = directory.hook(&PRE_PUSH);
+        let was_there = hook.standing()? == Standing::Foreign;
+        let mut text = hook.install()?;
+        if was_there && directory.is_configured && is_tracked(context, &hook.path())? {
+            text.push_str("  the repository tracks this file, and ours is for this clone alone: do not commit it\n");
+        }
+        return Ok(text);
+    };
     let place = husky.script().display();
     if husky.standing()? == Standing::Current {
         return Ok(format!("already installed at {place}\n"));
