@@ -69,6 +69,9 @@ fn a_push_that_pre_push_has_seen_is_watched_once() {
         let commit = project.commit("by an alias");
         let mut command = scene.sandbox.command(scene.sandbox.git_program(), &project.work);
         scene.run("an alias", command.args(["p", "origin", "main"]), 0, &[(&commit, MAIN, Reflog)]);
+        let seen_by: Vec<_> =
+            requests(&scene.sandbox).into_values().map(|(_, request)| request["source"].clone()).collect();
+        assert_eq!(seen_by, ["hook", "hook"], "nothing was recorded a second time ({})", scene.version());
         // The same commit moves to the same ref a second time: that is another push.
         let other = project.commit("in between");
         let runs = [(other.as_str(), MAIN, Reflog)];
@@ -291,7 +294,8 @@ fn thousands_of_refs_start_no_program_of_ours() {
 #[test]
 fn the_shim_itself_starts_no_process() {
     const NAME: &str = "the_shim_itself_starts_no_process";
-    if !Path::new("/usr/bin/strace").exists() {
+    const STRACE: &str = "/usr/bin/strace";
+    if !Path::new(STRACE).exists() {
         return skipped(NAME, "strace is not installed");
     }
     each_git(|scene| {
@@ -304,25 +308,29 @@ fn the_shim_itself_starts_no_process() {
             ("prepared", format!("{zero} {head} refs/remotes/origin/x\n")),
             ("aborted", format!("{zero} {head} refs/remotes/origin/x\n")),
             ("committed", format!("{zero} {head} HEAD\n{zero} {head} refs/heads/x\n")),
-            ("committed", format!("{head} {head} refs/remotes/origin/x\n")),
-            ("committed", format!("{head} {zero} refs/remotes/origin/x\n")),
+            ("committed", format!("{zero} {head} refs/tags/x\n")),
+            ("committed", format!("{zero} {zero} refs/remotes/origin/x\n")),
             ("committed", "nonsense".to_owned()),
             ("committed", String::new()),
             ("", String::new()),
         ];
-        for (state, input) in rows {
-            let mut command = scene.sandbox.command("/usr/bin/strace", &project.work);
-            let kinds = "--trace=execve,fork,vfork,clone,clone3";
-            command.args(["-f", "-qq", kinds, "-o", trace.to_str().unwrap(), "/bin/sh", HOOK]);
-            command.args(Some(state).filter(|state| !state.is_empty())).stdin(Stdio::piped());
-            let mut child = command.spawn().unwrap();
+        // Below a process whose arguments say push, and below another one.
+        for (state, input) in
+            rows.iter().flat_map(|(state, input)| [(vec![*state, "push"], input), (vec![*state], input)])
+        {
+            let mut command = scene.sandbox.command(STRACE, &project.work);
+            command.args(["-f", "-qq", "--trace=%process", "-o", trace.to_str().unwrap(), "/bin/sh", HOOK]);
+            let mut child = command.args(&state).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-            assert!(child.wait().unwrap().success(), "{state} {input}");
-            let calls = fs::read_to_string(&trace).unwrap();
-            if calls.contains("ptrace") || calls.is_empty() {
+            let answer = child.wait_with_output().unwrap();
+            if String::from_utf8_lossy(&answer.stderr).to_lowercase().contains("ptrace") {
                 return skipped(NAME, "strace cannot trace here");
             }
-            assert_eq!(calls.lines().count(), 1, "{state} {input}: {calls}");
+            assert!(answer.status.success(), "{state:?} {input}");
+            let calls = fs::read_to_string(&trace).unwrap();
+            let started =
+                |line: &&str| ["execve(", "fork(", "clone(", "clone3("].iter().any(|call| line.contains(call));
+            assert_eq!(calls.lines().filter(started).count(), 1, "{state:?} {input}: {calls}");
         }
         // Without a standard input at all.
         let mut closed = scene.sandbox.command("/bin/sh", &project.work);

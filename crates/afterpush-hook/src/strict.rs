@@ -14,7 +14,7 @@ use std::{
 };
 
 use afterpush_core::{
-    file::{PushSource, Request},
+    file::{PushSource, Pusher, Request},
     id::{CommitId, RefName},
     push::RefUpdate,
     refspec::FetchRefspecs,
@@ -41,12 +41,10 @@ pub(crate) fn watch(mut arguments: impl Iterator<Item = OsString>) -> Result<(),
     }
     watchdog::start();
     let Some((parent, commit, tracking)) = read(&mut arguments) else { return Ok(()) };
-    let Ok(began) = process::began_at(parent) else { return Ok(()) };
-    let pusher = pusher_at(parent);
+    let (Some(pusher), Ok(began)) = (pusher_at(parent), process::began_at(parent)) else { return Ok(()) };
     let Some((repository, config)) = look_around(&environment)? else { return Ok(()) };
-    // Without a reflog (a bare repository, reftable, core.logAllRefUpdates) only the name of the command tells push from fetch.
-    let moved_by_push = last_entry(&repository, &tracking).map(|entry| entry.is_push_of(&commit, began));
-    if !moved_by_push.unwrap_or(pusher.is_some()) {
+    let entry = last_entry(&repository, &tracking);
+    if entry.as_ref().is_some_and(|entry| !entry.is_push_of(&commit, began)) {
         return Ok(());
     }
     let Some((remote, ref_name)) = followed(&tracking) else { return Ok(()) };
@@ -55,9 +53,12 @@ pub(crate) fn watch(mut arguments: impl Iterator<Item = OsString>) -> Result<(),
     }
     let store = StateRoot::for_writing(&environment, &repository)?.repository(&repository);
     let run = store.run(&commit, &remote.name, &ref_name);
-    if is_known(&run, moved_by_push.map(|_| began))? {
+    // Without a reflog (a bare repository, reftable, core.logAllRefUpdates) a push that moved the ref and one that found it up to
+    // date look the same: what was watched before is not watched again.
+    if is_known(&run, entry.is_some().then_some(&pusher))? {
         return Ok(());
     }
+    let pusher = Some(pusher);
     let monitor = push::monitor_program().map_err(HookError::Monitor)?;
     let updates = vec![RefUpdate { commit, ref_name, previous: None }];
     push::watch(&Push { monitor, store, repository, remote, config, updates, pusher, source: PushSource::Reflog })
@@ -69,10 +70,12 @@ fn read(arguments: &mut impl Iterator<Item = OsString>) -> Option<(i32, CommitId
     Some((parent.parse().ok()?, CommitId::parse(&commit).ok()?, RefName::parse(&tracking).ok()?))
 }
 
-/// Whether the push that began then is on record already, or, where that would not tell it from another one, any push.
-fn is_known(run: &RunDirectory, began: Option<SystemTime>) -> Result<bool, StoreError> {
-    let is_of_this_push = |request: Request| began.is_none_or(|began| SystemTime::from(request.pushed_at) >= began);
-    Ok(run.request()?.is_some_and(is_of_this_push) || run.again()?.is_some_and(is_of_this_push))
+/// Whether this push is on record already; when none is named, whether any is.
+fn is_known(run: &RunDirectory, pusher: Option<&Pusher>) -> Result<bool, StoreError> {
+    let is_same = |request: Request| {
+        pusher.is_none_or(|pusher| request.pusher.is_some_and(|known| known.process == pusher.process))
+    };
+    Ok(run.request()?.is_some_and(is_same) || run.again()?.is_some_and(is_same))
 }
 
 /// The last line of a reflog, and when it was written.
