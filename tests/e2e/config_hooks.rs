@@ -126,6 +126,31 @@ fn a_broken_or_half_written_entry_stops_no_push() {
 }
 
 #[test]
+fn a_git_that_was_killed_while_it_wrote_the_entry_is_told_of() {
+    each_git_with_config_hooks("a_git_that_was_killed_while_it_wrote_the_entry_is_told_of", |scene| {
+        let project = bare_of_afterpush(scene);
+        let before = config(&project);
+        let lock = project.work.join(".git/config.lock");
+        fs::write(&lock, "half").unwrap();
+        let said = project.afterpush(&["install", "--config-hook"]);
+        assert!(said.code == Some(1) && said.stderr.contains("config.lock"), "{said:?}");
+        assert_eq!(config(&project), before);
+        project.commit("git works");
+        scene.push("git works", &project.work, &["origin", "main"], 0, &[]);
+        fs::remove_file(&lock).unwrap();
+        says(&project, &["install", "--config-hook"], "installed in this repository's git configuration");
+        fs::write(&lock, "half").unwrap();
+        let said = project.afterpush(&["uninstall"]);
+        assert!(said.code == Some(1) && said.stderr.contains("config.lock"), "{said:?}");
+        let commit = project.commit("still watched");
+        scene.push("still watched", &project.work, &["origin", "main"], 0, &[(&commit, MAIN, Reflog)]);
+        fs::remove_file(&lock).unwrap();
+        says(&project, &["uninstall"], "uninstalled");
+        assert_eq!(config(&project), before);
+    });
+}
+
+#[test]
 fn an_older_git_is_not_trusted_with_it() {
     each_git(|scene| {
         let project = bare_of_afterpush(scene);

@@ -196,6 +196,13 @@ fn husky_9(manager: &Manager, sandbox: &Sandbox, directory: &str) {
     husky();
     assert_eq!(hook_check(&project)["ok"], true);
     push_is_watched("husky again", sandbox, &project);
+    // Strict mode's hook stands among husky's wrappers, and stays when husky writes those anew.
+    let said = project.afterpush(&["install", "--strict"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    husky();
+    let commit = project.commit("without pre-push");
+    let said = project.push(&["--no-verify", "origin", "main"]);
+    assert_eq!((said.code, project.runs(&commit).len()), (Some(0), 1), "{said:?}");
     // A fresh clone, in which nobody has run husky yet.
     fs::remove_dir_all(home.join(".husky/_")).unwrap();
     if is_by_line {
