@@ -132,7 +132,8 @@ fn where_there_is_no_reflog_a_push_is_known_by_its_command() {
         let project = scene.sandbox.project_named("unlogged", BRANCHES);
         install(&project);
         project.git(&["config", "core.logAllRefUpdates", "false"]);
-        let commit = project.head();
+        // One that the other project does not have too, made in the same second.
+        let commit = project.commit("unlogged");
         let said = project.push(&["--no-verify", "origin", "main"]);
         assert_eq!(said.code, Some(0), "{said:?}");
         let result = project.result(&commit);
