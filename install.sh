@@ -66,7 +66,7 @@ if [ "$action" = uninstall ]; then
     [ "$removed" = yes ] || say "nothing was installed in $bin"
     say "Stored runs and your configuration stay: ${XDG_STATE_HOME:-${HOME:-~}/.local/state}/afterpush and ${XDG_CONFIG_HOME:-${HOME:-~}/.config}/afterpush."
     say "A hook that 'afterpush install' put into a repository does nothing without these programs;"
-    say "to remove it as well, run 'afterpush uninstall' there before you uninstall, or delete the hook pre-push."
+    say "to remove it as well, run 'afterpush uninstall' there before you uninstall, or delete its hook pre-push (and reference-transaction)."
     exit 0
 fi
 

@@ -68,6 +68,20 @@ pub(crate) fn each_git(test: impl Fn(&Scene)) {
     }
 }
 
+/// Runs a test on every git that runs hooks from its configuration; says it loudly when there is none.
+pub(crate) fn each_git_with_config_hooks(name: &str, test: impl Fn(&Scene)) {
+    let count = std::cell::Cell::new(0);
+    each_git(|scene| {
+        if scene.runs_config_hooks() {
+            count.set(count.get() + 1);
+            test(scene);
+        }
+    });
+    if count.get() == 0 {
+        skipped(name, "needs git 2.54 or newer; GIT_UNDER_TEST names one");
+    }
+}
+
 impl Scene {
     /// The ordinary project, every branch of which has a target.
     pub(crate) fn project(&self) -> Project<'_> {
@@ -171,6 +185,13 @@ impl Scene {
         let said = project.afterpush(&["install"]);
         assert_eq!(said.code, Some(0), "{said:?}");
         true
+    }
+
+    /// Whether this git runs hooks from its configuration: 2.54 and newer do.
+    pub(crate) fn runs_config_hooks(&self) -> bool {
+        let version = self.version.trim_start_matches("git version ");
+        let mut numbers = version.split('.').map_while(|word| word.parse::<u32>().ok());
+        (numbers.next(), numbers.next()) >= (Some(2), Some(54))
     }
 
     /// Which git it is.

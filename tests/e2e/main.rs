@@ -2,10 +2,13 @@
 //! its vendor's specification. One binary, so that it links once.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod config_hooks;
 mod demo;
 mod gits;
 mod hanging;
+mod hook_places;
 mod house;
+mod installer_kills;
 mod managers;
 mod monitors;
 mod outcomes;
@@ -18,3 +21,4 @@ mod reference;
 mod refs;
 mod scene;
 mod schedule;
+mod strict;

@@ -93,15 +93,24 @@ pub(crate) struct InstallArgs {
     /// Confirm this hooks directory outside the repository, which core.hooksPath names and other repositories may share
     #[arg(long, value_name = "DIR")]
     pub(crate) hooks_path: Option<PathBuf>,
-    /// Instead of the hook: have the system run `resume --all` and `cleanup --all` every 15 minutes, for all repositories
+    /// Have git run the hook by this repository's git configuration, beside the hooks directory (git 2.54 or newer)
     #[arg(long, conflicts_with = "hooks_path")]
+    pub(crate) config_hook: bool,
+    /// Have pushes with --no-verify watched at once as well, by a hook that slows down every change of refs
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Instead of the hook: have the system run `resume --all` and `cleanup --all` every 15 minutes, for all repositories
+    #[arg(long, conflicts_with_all = ["hooks_path", "config_hook", "strict"])]
     pub(crate) schedule: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UninstallArgs {
-    /// Instead of the hook: remove what `install --schedule` has set up
+    /// Remove only the hook of strict mode
     #[arg(long)]
+    pub(crate) strict: bool,
+    /// Instead of the hook: remove what `install --schedule` has set up
+    #[arg(long, conflicts_with = "strict")]
     pub(crate) schedule: bool,
 }
 

@@ -16,12 +16,16 @@ use serde_json::json;
 
 use crate::{
     args::DoctorArgs,
+    config_hook::{ConfigHook, git_runs_it},
     configuration::{self, combine_as},
     context::{Context, beside},
     error::{CommandError, ErrorKind},
-    install::{HooksDirectory, Standing},
+    hook_file::Standing,
+    hooks_directory::HooksDirectory,
     output::Output,
     schedule::{self, Scheduled},
+    shim::{PRE_PUSH, STRICT},
+    strict_cost::{self, Cost, REFS},
 };
 
 /// How long the monitor's program may take to ask the provider.
@@ -86,6 +90,7 @@ fn examine(context: &Context) -> Vec<Check> {
     let place = repository.work_tree.as_ref().unwrap_or(&repository.common_dir);
     checks.push(Check::passed("repository", place.display().to_string()));
     checks.push(hook(context).unwrap_or_else(|error| Check::of_error("hook", error)));
+    checks.extend(strict(context).unwrap_or_else(|error| Some(Check::of_error("strict mode", error))));
     checks.push(match beside("afterpush-hook") {
         Ok(path) => Check::passed("hook program", path.display().to_string()),
         Err(error) => Check::of_error("hook program", error),
@@ -133,13 +138,35 @@ fn git_program() -> Check {
 }
 
 fn hook(context: &Context) -> Result<Check, CommandError> {
+    let entry = ConfigHook::of(context)?.standing()?;
+    let (is_run, version) = git_runs_it()?;
+    match entry {
+        Standing::Current if is_run => {
+            return Ok(Check::passed("hook", format!("hook.afterpush in git's configuration, which {version} runs")));
+        }
+        Standing::Other => {
+            let message = "hook.afterpush in git's configuration is incomplete, or of another version of afterpush";
+            return Ok(Check::failed("hook", message, "run `afterpush install --config-hook`"));
+        }
+        _ => {}
+    }
+    let found = in_directory(context)?;
+    if entry == Standing::Current && !found.ok {
+        let message = format!("hook.afterpush in git's configuration is not run by {version}; and {}", found.message);
+        return Ok(Check::failed("hook", message, "use git 2.54 or newer, or uninstall and install again"));
+    }
+    Ok(found)
+}
+
+fn in_directory(context: &Context) -> Result<Check, CommandError> {
     let directory = HooksDirectory::find(context)?;
-    let place = directory.hook().display().to_string();
+    let hook = directory.hook(&PRE_PUSH);
+    let place = hook.path().display().to_string();
     let by = if directory.is_configured { " (by core.hooksPath)" } else { "" };
     const HINT: &str = "run `afterpush install`";
     if let Some(husky) = directory.husky() {
         let script = husky.script().display().to_string();
-        return Ok(match (husky.standing()?, directory.hook().exists()) {
+        return Ok(match (husky.standing()?, hook.path().exists()) {
             (_, false) => Check::failed(
                 "hook",
                 format!("core.hooksPath names husky's {}, and nothing is there", directory.path.display()),
@@ -150,8 +177,8 @@ fn hook(context: &Context) -> Result<Check, CommandError> {
             (_, true) => Check::failed("hook", format!("{script}, which husky runs, runs nothing of afterpush"), HINT),
         });
     }
-    let manager = directory.manager();
-    Ok(match directory.standing()? {
+    let manager = hook.manager();
+    Ok(match hook.standing()? {
         Standing::Current => match manager {
             Some(name) => Check::passed("hook", format!("{place}{by}, after {name}'s")),
             None => Check::passed("hook", format!("{place}{by}")),
@@ -165,7 +192,35 @@ fn hook(context: &Context) -> Result<Check, CommandError> {
             Some(name) => Check::failed("hook", format!("{name}'s stands at {place}{by}, without afterpush's"), HINT),
             None => Check::failed("hook", format!("another hook stands at {place}{by}"), HINT),
         },
+        Standing::Nothing if directory.is_configured && !directory.path.exists() => Check::failed(
+            "hook",
+            format!(
+                "core.hooksPath names {}, and this work tree does not have it: no hook runs here",
+                directory.path.display()
+            ),
+            "run `afterpush install` here, or give core.hooksPath an absolute path",
+        ),
         Standing::Nothing => Check::failed("hook", format!("none at {place}{by}"), HINT),
+    })
+}
+
+/// Says nothing where strict mode was not asked for.
+fn strict(context: &Context) -> Result<Option<Check>, CommandError> {
+    const NAME: &str = "strict mode";
+    let hook = HooksDirectory::find(context)?.hook(&STRICT);
+    let place = hook.path().display().to_string();
+    Ok(match hook.standing()? {
+        Standing::Nothing | Standing::Foreign => None,
+        Standing::Other => {
+            let message = format!("{place} is of another version of afterpush");
+            Some(Check::failed(NAME, message, "run `afterpush install --strict`"))
+        }
+        Standing::Current | Standing::Wrapped => {
+            let Cost { without, with } = strict_cost::measure()?;
+            let (without, with) = (without.as_secs_f64(), with.as_secs_f64());
+            let cost = format!("a fetch of {REFS} new refs takes {with:.2} s with it and {without:.2} s without");
+            Some(Check::passed(NAME, format!("{place}; {cost}, measured just now")))
+        }
     })
 }
 

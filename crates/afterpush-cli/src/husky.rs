@@ -12,7 +12,8 @@ use std::{
 
 use crate::{
     error::CommandError,
-    install::{Standing, io_error, is_executable, put_program, read, shim},
+    hook_file::{HALF, Standing, io_error, is_executable, put_program, read, remove_halves},
+    shim::PRE_PUSH,
 };
 
 /// Goes before everything else in the file: the rest may end with `exit` or `exec`, or read the whole input. The shim runs
@@ -64,7 +65,7 @@ impl Husky {
         let has_line = text.as_deref().is_some_and(|text| without_line(text).is_some());
         let is_line = text.as_deref().is_some_and(has_current_line);
         let shim_text = read(&self.shim)?;
-        let is_shim = shim_text.as_deref() == Some(shim()?.as_bytes()) && is_executable(&self.shim);
+        let is_shim = shim_text.as_deref() == Some(PRE_PUSH.text()?.as_bytes()) && is_executable(&self.shim);
         let is_rest = read(&self.rest)?.as_deref() == Some(REST.as_bytes()) && is_executable(&self.rest);
         Ok(match (is_line && is_shim && is_rest, has_line || shim_text.is_some()) {
             (true, _) => Standing::Current,
@@ -76,7 +77,7 @@ impl Husky {
     /// Puts the parts in place, the one that runs the others last.
     pub(crate) fn install(&self) -> Result<(), CommandError> {
         put_program(&self.directory, &self.rest, REST)?;
-        put_program(&self.directory, &self.shim, &shim()?)?;
+        put_program(&self.directory, &self.shim, &PRE_PUSH.text()?)?;
         let found = read(&self.script)?;
         if found.as_deref().is_some_and(has_current_line) {
             return Ok(());
@@ -106,6 +107,8 @@ impl Husky {
                 fs::remove_file(path).map_err(|error| io_error("cannot remove", path, &error))?;
             }
         }
+        let beside = self.script.parent().into_iter().chain([self.directory.as_path()]);
+        beside.for_each(remove_halves);
         // Somebody else's file in it keeps it; an empty directory does no harm.
         let _ = fs::remove_dir(&self.directory);
         Ok(())
@@ -123,7 +126,7 @@ impl Husky {
             Err(_) => (self.script.clone(), 0o644),
         };
         let directory = place.parent().unwrap_or(&place);
-        let mut file = tempfile::Builder::new().prefix(".pre-push.").tempfile_in(directory).map_err(cannot)?;
+        let mut file = tempfile::Builder::new().prefix(HALF).tempfile_in(directory).map_err(cannot)?;
         file.write_all(text).map_err(cannot)?;
         file.as_file().set_permissions(Permissions::from_mode(mode)).map_err(cannot)?;
         file.as_file().sync_all().map_err(cannot)?;

@@ -8,6 +8,7 @@
 mod age;
 mod args;
 mod cleanup;
+mod config_hook;
 mod configuration;
 mod context;
 mod demo;
@@ -16,6 +17,8 @@ mod document;
 mod error;
 mod follow;
 mod generated;
+mod hook_file;
+mod hooks_directory;
 mod husky;
 mod init;
 mod install;
@@ -30,8 +33,10 @@ mod resume;
 mod run;
 mod schedule;
 mod selection;
+mod shim;
 mod status;
 mod stop;
+mod strict_cost;
 mod trust;
 mod watch;
 
@@ -104,7 +109,7 @@ fn carry_out(command: Command) -> Result<u8, CommandError> {
         Command::Install(args) if args.schedule => schedule::install(context, output),
         Command::Install(args) => install::install(context, &args, output),
         Command::Uninstall(args) if args.schedule => schedule::uninstall(context, output),
-        Command::Uninstall(_) => install::uninstall(context, output),
+        Command::Uninstall(args) => install::uninstall(context, &args, output),
         Command::Status(args) => status::status(context, &args, output),
         Command::Watch(args) => watch::watch(context, &args, output),
         Command::List(args) => list::list(context, &args, output),

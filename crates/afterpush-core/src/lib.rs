@@ -19,6 +19,7 @@ pub mod policy;
 pub mod porcelain;
 pub mod push;
 pub mod redact;
+pub mod refspec;
 pub mod retention;
 pub mod run;
 pub mod text;

@@ -12,7 +12,6 @@ mod layout;
 mod library;
 mod program;
 mod reflog;
-mod refspec;
 mod remote;
 mod repository;
 

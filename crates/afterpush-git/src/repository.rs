@@ -8,10 +8,11 @@ use std::{
 
 use afterpush_core::{
     id::{CommitId, MIN_PREFIX, RefName},
+    refspec::FetchRefspecs,
     run::Relation,
 };
 
-use crate::{error::GitError, layout, library, program::Program, reflog, refspec::FetchRefspecs};
+use crate::{error::GitError, layout, library, program::Program, reflog};
 
 /// At most so many reflog files are looked at; a repository with more remote branches shows its newest ones.
 const MOST_REFLOGS: usize = 10_000;

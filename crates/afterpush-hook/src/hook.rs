@@ -1,8 +1,15 @@
 //! The hook from beginning to end: what is asked in which order, and what is said when it goes wrong.
 
-use std::{env, ffi::OsString, panic};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    panic,
+};
 
-use afterpush_core::config::ConfigError;
+use afterpush_core::{
+    config::{Config, ConfigError},
+    file::PushSource,
+};
 use afterpush_store::{
     ConfigFiles, ConfigFilesError, Environment, Repository, RepositoryError, StateRoot, StoreError, find_pusher,
 };
@@ -12,7 +19,7 @@ use thiserror::Error;
 use crate::{
     input::{self, Remote},
     push::{self, Push},
-    say, watchdog,
+    say, strict, watchdog,
 };
 
 /// Tells why a push goes unwatched; never more than a line on standard error.
@@ -38,7 +45,7 @@ pub(crate) enum HookError {
     Monitor(#[source] std::io::Error),
 }
 
-/// Runs the hook: `pre-push <pid> [remote] [url]`. Returns whatever happened; the exit code is 0.
+/// Runs the hook: `pre-push <pid> [remote] [url]`, or `reference-transaction <pid> <new id> <ref>`. Returns whatever happened; the exit code is 0.
 pub fn run(arguments: impl Iterator<Item = OsString>) {
     // A limit on file sizes then ends in an error of the write, which is reported, and not in our death. The monitor
     // inherits this.
@@ -57,9 +64,13 @@ pub fn run(arguments: impl Iterator<Item = OsString>) {
 
 fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
     let mut arguments = arguments.into_iter();
-    if arguments.next().is_none_or(|word| word != "pre-push") {
-        say::line("afterpush-hook is run by git's pre-push hook; `afterpush install` sets that up");
-        return Ok(());
+    match arguments.next().as_deref().and_then(OsStr::to_str) {
+        Some("pre-push") => {}
+        Some("reference-transaction") => return strict::watch(arguments),
+        _ => {
+            say::line("afterpush-hook is run by git's pre-push hook; `afterpush install` sets that up");
+            return Ok(());
+        }
     }
     let environment = Environment::read();
     if environment.wants_no_monitor() {
@@ -69,19 +80,7 @@ fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
     let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).unwrap_or(0);
     let remote = Remote::read(arguments.next(), arguments.next());
 
-    let directory = env::current_dir().map_err(HookError::Directory)?;
-    let repository = Repository::locate(&directory, &environment)?;
-    if !repository.is_owned_by_user().unwrap_or(false) {
-        // Only where something would be watched: elsewhere it is nobody's business.
-        let is_configured = repository.config_path().is_some_and(|path| path.exists());
-        return if is_configured { Err(HookError::Foreign) } else { Ok(()) };
-    }
-    // Judged fast, by the files of the work tree and of the user. The monitor judges again, by the pushed commit's file; for
-    // the targets' names and refs it does not matter whether the user trusts it.
-    let config = ConfigFiles::of_work_tree(&environment, Some(&repository))?.combine()?;
-    if config.targets.is_empty() {
-        return Ok(());
-    }
+    let Some((repository, config)) = look_around(&environment)? else { return Ok(()) };
     let updates = input::updates(|update| config.targets_of(&update.ref_name).next().is_some());
     if updates.wanted.is_empty() {
         return if updates.is_cut { Err(HookError::TooManyRefs) } else { Ok(()) };
@@ -94,5 +93,20 @@ fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
     }
     let monitor = push::monitor_program().map_err(HookError::Monitor)?;
     let store = StateRoot::for_writing(&environment, &repository)?.repository(&repository);
-    push::watch(&Push { monitor, store, repository, remote, config, updates, pusher })
+    push::watch(&Push { monitor, store, repository, remote, config, updates, pusher, source: PushSource::Hook })
+}
+
+/// The repository and its configuration; nothing where nothing is to be watched.
+pub(crate) fn look_around(environment: &Environment) -> Result<Option<(Repository, Config)>, HookError> {
+    let directory = env::current_dir().map_err(HookError::Directory)?;
+    let repository = Repository::locate(&directory, environment)?;
+    if !repository.is_owned_by_user().unwrap_or(false) {
+        // Only where something would be watched: elsewhere it is nobody's business.
+        let is_configured = repository.config_path().is_some_and(|path| path.exists());
+        return if is_configured { Err(HookError::Foreign) } else { Ok(None) };
+    }
+    // Judged fast, by the files of the work tree and of the user. The monitor judges again, by the pushed commit's file; for
+    // the targets' names and refs it does not matter whether the user trusts it.
+    let config = ConfigFiles::of_work_tree(environment, Some(&repository))?.combine()?;
+    Ok((!config.targets.is_empty()).then_some((repository, config)))
 }

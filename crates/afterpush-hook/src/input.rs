@@ -54,7 +54,8 @@ impl Remote {
         Self::of(&text(name, "PRE_COMMIT_REMOTE_NAME"), &text(url, "PRE_COMMIT_REMOTE_URL"))
     }
 
-    fn of(name: &str, url: &str) -> Self {
+    /// The same of two texts that are there.
+    pub(crate) fn of(name: &str, url: &str) -> Self {
         let is_named = name != url && !name.contains("://");
         let clean = |text: &str| redact::remote_url(text);
         match (name, url) {

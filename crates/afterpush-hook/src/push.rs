@@ -30,6 +30,7 @@ pub(crate) struct Push {
     /// The updates that have a target; at least one.
     pub(crate) updates: Vec<RefUpdate>,
     pub(crate) pusher: Option<Pusher>,
+    pub(crate) source: PushSource,
 }
 
 /// Records each update, tells the person, starts the monitors.
@@ -98,7 +99,7 @@ fn record(push: &Push, update: &RefUpdate) -> Result<(RunDirectory, Recorded), H
         remote_url: push.remote.url.clone(),
         previous: update.previous.clone(),
         pushed_at: Timestamp::now(),
-        source: PushSource::Hook,
+        source: push.source,
         pusher: push.pusher.clone(),
         repository: push.repository.facts(),
     };

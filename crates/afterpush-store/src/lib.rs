@@ -29,7 +29,7 @@ pub use configuration::{CONFIG_FILE, ConfigFile, ConfigFiles, ConfigFilesError, 
 pub use environment::{Environment, credentials_path, user_config_path};
 pub use error::StoreError;
 pub use lock::RunLock;
-pub use process::find_pusher;
+pub use process::{find_pusher, pusher_at};
 pub use repository::{Repository, RepositoryError};
 pub use repository_store::RepositoryStore;
 pub use root::StateRoot;

@@ -2,7 +2,10 @@
 //!
 //! Linux only, by `/proc`. Nothing here signals anybody.
 
-use std::{fs, io};
+use std::{
+    fs, io,
+    time::{Duration, SystemTime},
+};
 
 use afterpush_core::{
     file::{ProcessId, Pusher},
@@ -50,19 +53,47 @@ pub fn find_pusher(from_pid: i32) -> Option<Pusher> {
             return None;
         }
         let stat = stat(pid).ok()?;
-        if stat.command == b"git" {
-            let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-            let arguments: Vec<_> =
-                arguments.strip_suffix(b"\0").unwrap_or(&arguments).split(|byte| *byte == 0).collect();
-            let arguments: Vec<_> = arguments.into_iter().map(String::from_utf8_lossy).collect();
-            let said = read_push_arguments(arguments.iter().map(AsRef::as_ref));
-            if said.is_push {
-                return Some(Pusher { process: identify(pid).ok()?, exit_proves: !said.is_dry_run });
-            }
+        if let Some(pusher) = pusher_of(pid, &stat) {
+            return Some(pusher);
         }
         pid = stat.parent;
     }
     None
+}
+
+/// The process itself, when it is a `git push`.
+#[must_use]
+pub fn pusher_at(pid: i32) -> Option<Pusher> {
+    pusher_of(pid, &stat(pid).ok()?)
+}
+
+fn pusher_of(pid: i32, stat: &Stat) -> Option<Pusher> {
+    if stat.command != b"git" {
+        return None;
+    }
+    let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let arguments: Vec<_> = arguments.strip_suffix(b"\0").unwrap_or(&arguments).split(|byte| *byte == 0).collect();
+    let arguments: Vec<_> = arguments.into_iter().map(String::from_utf8_lossy).collect();
+    let said = read_push_arguments(arguments.iter().map(AsRef::as_ref));
+    if !said.is_push {
+        return None;
+    }
+    Some(Pusher { process: identify(pid).ok()?, exit_proves: !said.is_dry_run })
+}
+
+/// When a process of this PID namespace began, by the clock of the wall: never too late, too early by 0.04 s at most.
+///
+/// # Errors
+/// When there is no such process, or `/proc` is not there.
+pub fn began_at(pid: i32) -> io::Result<SystemTime> {
+    let start = stat(pid)?.start_time;
+    let uptime = fs::read_to_string("/proc/uptime")?;
+    let uptime: Option<f64> = uptime.split(' ').next().and_then(|seconds| seconds.parse().ok());
+    let uptime = uptime.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/uptime is not readable"))?;
+    // Both count from the boot, suspended time included; Linux tells start times in hundredths whatever its own clock is.
+    // Each of the two is cut to them, and the times of files lag behind by a tick of the kernel.
+    let age = uptime - start as f64 / 100.0 + 0.03;
+    Ok(SystemTime::now() - Duration::try_from_secs_f64(age.max(0.0)).unwrap_or_default())
 }
 
 struct Stat {

@@ -10,7 +10,7 @@ use std::{
 use crate::sandbox::{Said, Sandbox};
 
 /// From the registry of npm.
-const FROM_NPM: [&str; 2] = ["husky@9.1.7", "lefthook@2.2.2"];
+const FROM_NPM: [&str; 3] = ["husky@9.1.7", "husky8@npm:husky@8.0.3", "lefthook@2.2.2"];
 /// From the Python Package Index.
 const FROM_PYPI: [&str; 2] = ["pre-commit>=4,<5", "prek"];
 
@@ -19,6 +19,8 @@ const FROM_PYPI: [&str; 2] = ["pre-commit>=4,<5", "prek"];
 pub enum Kind {
     /// husky 9.
     Husky,
+    /// husky 8, whose last release is of 2023.
+    Husky8,
     /// lefthook 2.
     Lefthook,
     /// pre-commit 4.
@@ -28,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// Those that are current.
     pub const ALL: [Self; 4] = [Self::Husky, Self::Lefthook, Self::PreCommit, Self::Prek];
 
     /// The manager's name, and its program's.
@@ -36,6 +38,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Husky => "husky",
+            Self::Husky8 => "husky 8",
             Self::Lefthook => "lefthook",
             Self::PreCommit => "pre-commit",
             Self::Prek => "prek",
@@ -58,13 +61,8 @@ impl Manager {
     /// Why it cannot run here: for [`crate::sandbox::skipped`].
     pub fn get(kind: Kind, cache: &Path) -> Result<Self, String> {
         let program = match kind {
-            Kind::Husky => {
-                let place = from_npm(cache)?;
-                let path = std::env::var_os("PATH").unwrap_or_default();
-                let node = std::env::split_paths(&path).map(|place| place.join("node")).find(|path| path.exists());
-                let node = node.ok_or("node is not in the path")?;
-                vec![node.into(), place.join("node_modules/husky/bin.js").into()]
-            }
+            Kind::Husky => on_node(&from_npm(cache)?.join("node_modules/husky/bin.js"))?,
+            Kind::Husky8 => on_node(&from_npm(cache)?.join("node_modules/husky8/lib/bin.js"))?,
             Kind::Lefthook => {
                 let packages = fs::read_dir(from_npm(cache)?.join("node_modules")).expect("the installed packages");
                 let mut programs = packages.map(|entry| entry.expect("a package").path().join("bin/lefthook"));
@@ -86,7 +84,7 @@ impl Manager {
     /// need no quotes. For husky that is the person's own script, which exists only after [`Manager::install`].
     pub fn configure(&self, work: &Path, job: &str) {
         let (file, text) = match self.kind {
-            Kind::Husky => (".husky/pre-push", format!("{job}\n")),
+            Kind::Husky | Kind::Husky8 => (".husky/pre-push", format!("{job}\n")),
             Kind::Lefthook => ("lefthook.yml", format!("pre-push:\n  jobs:\n    - run: \"{job}\"\n")),
             Kind::PreCommit | Kind::Prek => (
                 ".pre-commit-config.yaml",
@@ -99,21 +97,33 @@ impl Manager {
         fs::write(work.join(file), text).expect("the manager's configuration");
     }
 
-    /// Runs the manager's own installation in a work tree.
-    pub fn install(&self, sandbox: &Sandbox, work: &Path) -> Said {
+    /// The manager's program, to be run in a work tree.
+    #[must_use]
+    pub fn command(&self, sandbox: &Sandbox, work: &Path) -> Command {
         let mut command = sandbox.command(&self.program[0], work);
         command.args(&self.program[1..]);
-        match self.kind {
-            Kind::Husky => {}
-            Kind::Lefthook => drop(command.arg("install")),
-            Kind::PreCommit | Kind::Prek => drop(command.args(["install", "--hook-type", "pre-push"])),
-        }
-        Said::of(&mut command)
+        command
+    }
+
+    /// Runs the manager's own installation in a work tree.
+    pub fn install(&self, sandbox: &Sandbox, work: &Path) -> Said {
+        let arguments: &[&str] = match self.kind {
+            Kind::Husky => &[],
+            Kind::Husky8 | Kind::Lefthook => &["install"],
+            Kind::PreCommit | Kind::Prek => &["install", "--hook-type", "pre-push"],
+        };
+        Said::of(self.command(sandbox, work).args(arguments))
     }
 }
 
+fn on_node(script: &Path) -> Result<Vec<OsString>, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let node = std::env::split_paths(&path).map(|place| place.join("node")).find(|path| path.exists());
+    Ok(vec![node.ok_or("node is not in the path")?.into(), script.into()])
+}
+
 fn from_npm(cache: &Path) -> Result<PathBuf, String> {
-    installed(cache, "npm", |place| {
+    installed(cache, &FROM_NPM.join("+"), |place| {
         fs::write(place.join("package.json"), "{}").expect("a package of our own");
         run("npm", place, &[&["install", "--no-audit", "--no-fund", "--ignore-scripts"], &FROM_NPM[..]].concat())
     })

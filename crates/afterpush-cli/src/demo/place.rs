@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use crate::{
     context::beside,
     error::{CommandError, ErrorKind},
-    install::quote,
     output::Output,
+    shim::quote,
 };
 
 const POST_RECEIVE: &str = include_str!("post-receive.sh");

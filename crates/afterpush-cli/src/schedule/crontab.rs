@@ -5,7 +5,7 @@
 use super::{Job, Scheduled, ask, refused, text};
 use crate::{
     error::{CommandError, ErrorKind},
-    install::quote,
+    shim::quote,
 };
 
 /// What our line ends with; the shell takes it for a comment.

@@ -68,6 +68,35 @@ fn a_hook_that_was_there_runs_first_and_comes_back_byte_for_byte() {
 }
 
 #[test]
+fn strict_mode_is_on_request_twice_the_same_and_brought_up_to_date() {
+    let place = with_remote();
+    let hook = place.work.join(".git/hooks/reference-transaction");
+    place.afterpush(&["install"]).expect(0);
+    assert!(!hook.exists(), "nobody asked for it");
+    place.afterpush(&["install", "--strict"]).expect(0);
+    let state = || (fs::read(&hook).unwrap(), hook.metadata().unwrap().ino(), hook.metadata().unwrap().mtime_nsec());
+    let before = state();
+    assert!(place.afterpush(&["install", "--strict"]).expect(0).out.contains("strict mode: already installed at "));
+    place.afterpush(&["install"]).expect(0);
+    assert_eq!(state(), before);
+    // One of another version goes along with a plain install.
+    foreign(&hook, "# afterpush shim 0\nexit 1");
+    assert!(place.afterpush(&["install"]).expect(0).out.contains("strict mode: installed at "));
+    assert_eq!(fs::read(&hook).unwrap(), before.0);
+    place.afterpush(&["uninstall", "--strict"]).expect(0);
+    assert!(!hook.exists() && place.work.join(".git/hooks/pre-push").exists());
+    place.afterpush(&["install", "--strict"]).expect(0);
+    place.afterpush(&["uninstall"]).expect(0);
+    assert!(!hook.exists() && !place.work.join(".git/hooks/pre-push").exists());
+    // Somebody else's is nobody's business.
+    foreign(&hook, "exit 0");
+    place.afterpush(&["install"]).expect(0);
+    place.afterpush(&["uninstall"]).expect(0);
+    assert_eq!(fs::read_to_string(&hook).unwrap(), "#!/bin/sh\nexit 0\n");
+    assert!(place.afterpush(&["uninstall", "--strict"]).expect(1).err.contains("is not afterpush's"));
+}
+
+#[test]
 fn an_older_shim_is_replaced_and_an_interrupted_installation_is_finished() {
     let place = with_remote();
     let hook = place.work.join(".git/hooks/pre-push");

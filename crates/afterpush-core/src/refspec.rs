@@ -2,15 +2,18 @@
 
 /// The refspecs of one remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FetchRefspecs(Vec<String>);
+pub struct FetchRefspecs(Vec<String>);
 
 impl FetchRefspecs {
-    pub(crate) fn new(specs: impl IntoIterator<Item = String>) -> Self {
+    /// Takes them as they are configured.
+    #[must_use]
+    pub fn new(specs: impl IntoIterator<Item = String>) -> Self {
         Self(specs.into_iter().collect())
     }
 
     /// The local ref that follows `remote_ref`.
-    pub(crate) fn local_of(&self, remote_ref: &str) -> Option<String> {
+    #[must_use]
+    pub fn local_of(&self, remote_ref: &str) -> Option<String> {
         let excluded = self.0.iter().filter_map(|spec| spec.strip_prefix('^'));
         if excluded.into_iter().any(|pattern| captured(pattern, remote_ref).is_some()) {
             return None;
@@ -19,7 +22,8 @@ impl FetchRefspecs {
     }
 
     /// The remote's ref that `local_ref` follows.
-    pub(crate) fn remote_of(&self, local_ref: &str) -> Option<String> {
+    #[must_use]
+    pub fn remote_of(&self, local_ref: &str) -> Option<String> {
         let found = self.pairs().find_map(|(source, target)| filled(source, captured(target, local_ref)?))?;
         // Not when that ref is excluded, or when another refspec comes first for it.
         (self.local_of(&found).as_deref() == Some(local_ref)).then_some(found)
