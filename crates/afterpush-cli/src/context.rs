@@ -10,7 +10,7 @@ use std::{
 
 use afterpush_core::file::Request;
 use afterpush_git::Git;
-use afterpush_store::{Environment, Repository, RepositoryStore, RunDirectory, StateRoot, start_monitor};
+use afterpush_store::{Environment, Repository, RepositoryStore, RunDirectory, StateRoot, Work, start_monitor};
 use jiff::Timestamp;
 
 use crate::error::{CommandError, ErrorKind};
@@ -113,7 +113,8 @@ impl Context {
     /// Starts a monitor for a run. Whether it is needed is the lock's business: a second one leaves silently.
     pub(crate) fn start(&self, run: &RunDirectory) -> Result<(), CommandError> {
         let environment: Vec<_> = env::vars_os().collect();
-        Ok(start_monitor(&beside("afterpush-monitor")?, run, &environment)?)
+        start_monitor(&beside("afterpush-monitor")?, Work::Follow(run), &environment)?;
+        Ok(())
     }
 }
 

@@ -83,8 +83,8 @@ fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
         return Ok(());
     }
     let updates = input::updates(|update| config.targets_of(&update.ref_name).next().is_some());
-    if updates.wanted.is_empty() {
-        return if updates.is_cut { Err(HookError::TooManyRefs) } else { Ok(()) };
+    if updates.wanted.is_empty() && updates.is_cut {
+        return Err(HookError::TooManyRefs);
     }
     let updates = updates.wanted;
     let pusher = find_pusher(parent);
@@ -93,6 +93,10 @@ fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
         return Ok(());
     }
     let monitor = push::monitor_program().map_err(HookError::Monitor)?;
+    if updates.is_empty() {
+        push::reconcile(&monitor, &repository);
+        return Ok(());
+    }
     let store = StateRoot::for_writing(&environment, &repository)?.repository(&repository);
     push::watch(&Push { monitor, store, repository, remote, config, updates, pusher })
 }

@@ -20,6 +20,7 @@ mod run_directory;
 mod slug;
 mod start;
 mod trust;
+mod unseen;
 mod writer;
 
 pub use cleanup::{Cleanup, clean_up};
@@ -32,8 +33,9 @@ pub use repository::{Repository, RepositoryError};
 pub use repository_store::RepositoryStore;
 pub use root::StateRoot;
 pub use run_directory::{Liveness, Recorded, RunDirectory};
-pub use start::{StartError, start_monitor};
+pub use start::{StartError, Work, start_monitor};
 pub use trust::TrustStore;
+pub use unseen::{Adoption, UnseenError, lost_runs};
 pub use writer::RunWriter;
 
 use std::{io, path::Path};

@@ -7,7 +7,7 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
 };
 
-use afterpush_store::{StartError, start_monitor};
+use afterpush_store::{StartError, Work, start_monitor};
 
 use crate::{fixture::Fixture, waiting::wait_until};
 
@@ -38,7 +38,7 @@ fn secrets_reach_the_monitor_only_through_its_standard_input() {
     .chain([("ODD".into(), OsStr::from_bytes(b"\xff").to_owned())])
     .collect();
 
-    start_monitor(&program, &run, &environment).unwrap();
+    start_monitor(&program, Work::Follow(&run), &environment).unwrap();
     wait_until("the monitor's end", || seen.join("ended").exists());
     let read = |name: &str| fs::read_to_string(seen.join(name)).unwrap();
     let arguments = read("arguments");
@@ -60,6 +60,6 @@ fn secrets_reach_the_monitor_only_through_its_standard_input() {
 #[test]
 fn a_missing_program_is_said_so() {
     let fixture = Fixture::new();
-    let error = start_monitor(&fixture.path().join("nothing"), &fixture.run('a'), &[]).unwrap_err();
+    let error = start_monitor(&fixture.path().join("nothing"), Work::Follow(&fixture.run('a')), &[]).unwrap_err();
     assert!(matches!(error, StartError::Spawn { .. }), "{error:?}");
 }
