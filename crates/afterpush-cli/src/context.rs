@@ -10,7 +10,9 @@ use std::{
 
 use afterpush_core::file::Request;
 use afterpush_git::Git;
-use afterpush_store::{Environment, Repository, RepositoryStore, RunDirectory, StateRoot, Work, start_monitor};
+use afterpush_store::{
+    Environment, Places, Repository, RepositoryStore, RunDirectory, StateRoot, Work, most_monitors, start_monitor,
+};
 use jiff::Timestamp;
 
 use crate::error::{CommandError, ErrorKind};
@@ -114,6 +116,14 @@ impl Context {
     pub(crate) fn start(&self, run: &RunDirectory) -> Result<(), CommandError> {
         let environment: Vec<_> = env::vars_os().collect();
         start_monitor(&beside("afterpush-monitor")?, Work::Follow(run), &environment)?;
+        Ok(())
+    }
+
+    /// Starts monitors for the runs that wait for a place, as far as there are places in the state directory of `store`.
+    pub(crate) fn start_waiting(&self, store: &RepositoryStore) -> Result<(), CommandError> {
+        for next in Places::of_store(store, most_monitors(&self.environment)).next()? {
+            self.start(&next)?;
+        }
         Ok(())
     }
 }

@@ -23,6 +23,8 @@ const ENTRIES: usize = 100;
 pub(crate) fn resume(context: &Context, args: &ResumeArgs, output: &mut Output) -> Result<u8, CommandError> {
     let mut failures = 0;
     for store in context.stores_in_scope(args.all)? {
+        // Those that wait while there is a place: when all monitors were killed, nobody else starts them.
+        context.start_waiting(&store)?;
         let (lost, unreadable) = lost_runs(&store, now())?;
         for error in unreadable {
             talk(&CommandError::from(error).render());

@@ -6,7 +6,7 @@ use std::{
 };
 
 use afterpush_core::{
-    config::Config,
+    config::{Config, Reaction},
     file::{PushSource, Pusher, Request},
     push::RefUpdate,
 };
@@ -37,7 +37,8 @@ pub(crate) struct Push {
 /// Records each update, tells the person, starts the monitors.
 pub(crate) fn watch(push: &Push) -> Result<(), HookError> {
     note_repository(push);
-    let failure = push.updates.iter().find_map(|update| unseen_failure(push, update));
+    let tells_failure = push.config.before_push.previous != Reaction::Off;
+    let failure = tells_failure.then(|| push.updates.iter().find_map(|update| unseen_failure(push, update))).flatten();
 
     let mut recorded = Vec::new();
     let mut trouble = None;

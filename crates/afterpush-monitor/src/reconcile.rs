@@ -14,8 +14,8 @@ use std::{
 use afterpush_core::config::ConfigError;
 use afterpush_git::{Git, GitError};
 use afterpush_store::{
-    Adoption, ConfigFiles, ConfigFilesError, Environment, Repository, RepositoryError, RepositoryStore, RunDirectory,
-    StartError, StateRoot, StoreError, UnseenError, Work, lost_runs, start_monitor,
+    Adoption, ConfigFiles, ConfigFilesError, Environment, Places, Repository, RepositoryError, RepositoryStore,
+    RunDirectory, StartError, StateRoot, StoreError, UnseenError, Work, lost_runs, most_monitors, start_monitor,
 };
 use jiff::Timestamp;
 use thiserror::Error;
@@ -62,8 +62,7 @@ pub enum ReconcileError {
 /// # Errors
 /// [`ReconcileError`]; what was started before it stays started.
 pub fn reconcile(git_dir: &Path, push: &PushEnvironment) -> Result<(), ReconcileError> {
-    let environment =
-        Environment { git_dir: Some(git_dir.to_owned()), git_work_tree: None, ..Environment::read() };
+    let environment = Environment { git_dir: Some(git_dir.to_owned()), git_work_tree: None, ..Environment::read() };
     let repository = Repository::locate(git_dir, &environment)?;
     if !repository.is_owned_by_user().unwrap_or(false) {
         return Err(ReconcileError::Foreign);
@@ -73,7 +72,13 @@ pub fn reconcile(git_dir: &Path, push: &PushEnvironment) -> Result<(), Reconcile
         .map(|root| root.repository(&repository))
         .collect();
     let starter = Starter::new(push)?;
+    // Runs of other repositories do not get the secrets of this push.
+    let bare = Starter::new(&PushEnvironment::empty())?;
     for store in &stores {
+        for run in Places::of_store(store, most_monitors(&environment)).next()? {
+            let by = if RepositoryStore::of_run(&run) == *store { &starter } else { &bare };
+            by.start(Work::Follow(&run))?;
+        }
         for run in lost_runs(store, Timestamp::now())?.0 {
             starter.start(Work::Follow(&run))?;
         }

@@ -186,9 +186,7 @@ impl RepositoryStore {
     pub(crate) fn has_history(&self, commit: &CommitId, remote: &str, ref_name: &RefName) -> Result<bool, StoreError> {
         let text = atomic::read(&self.path.join("history.jsonl"), LONGEST_HISTORY)?.unwrap_or_default();
         let mut lines = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-        Ok(lines.any(|line: HistoryLine| {
-            line.commit == *commit && line.remote == remote && line.ref_name == *ref_name
-        }))
+        Ok(lines.any(|line: HistoryLine| line.commit == *commit && line.remote == remote && line.ref_name == *ref_name))
     }
 
     pub(crate) fn runs_path(&self) -> PathBuf {

@@ -15,7 +15,7 @@ use afterpush_core::{
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
-use crate::{Liveness, Repository, RepositoryStore, RunDirectory, StateRoot, StoreError, random_name};
+use crate::{Liveness, Places, Repository, RepositoryStore, RunDirectory, StateRoot, StoreError, random_name};
 
 /// How old an unseen push may be: what was pushed before that is either live or known to have failed.
 const UNSEEN: SignedDuration = SignedDuration::from_hours(24);
@@ -31,19 +31,28 @@ pub enum UnseenError {
     Random(#[source] io::Error),
 }
 
-/// The runs of a store that have neither a monitor nor a result, and what could not be read of the others.
+/// The runs of a store that have neither a monitor nor a result and do not wait for a place, and what could not be read of the
+/// others.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be listed.
-pub fn lost_runs(
-    store: &RepositoryStore,
-    now: Timestamp,
-) -> Result<(Vec<RunDirectory>, Vec<StoreError>), StoreError> {
+pub fn lost_runs(store: &RepositoryStore, now: Timestamp) -> Result<(Vec<RunDirectory>, Vec<StoreError>), StoreError> {
     let (mut lost, mut unreadable) = (Vec::new(), Vec::new());
+    let places = Places::of_store(store, 0);
+    let is_lost = |run: &RunDirectory| -> Result<bool, StoreError> {
+        if run.liveness(now)? != Liveness::Lost {
+            return Ok(false);
+        }
+        let newest = match run.again()? {
+            Some(again) => Some(again),
+            None => run.request()?,
+        };
+        Ok(newest.is_some_and(|request| !places.is_waiting(&request)))
+    };
     for run in store.runs()? {
-        match run.liveness(now) {
-            Ok(Liveness::Lost) => lost.push(run),
-            Ok(_) => {}
+        match is_lost(&run) {
+            Ok(true) => lost.push(run),
+            Ok(false) => {}
             // One unreadable run must not keep the others from being resumed.
             Err(error) => unreadable.push(error),
         }
