@@ -2,13 +2,17 @@
 //! its vendor's specification. One binary, so that it links once.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod bad_input;
+mod courtesies;
 mod demo;
 mod gits;
 mod hanging;
 mod house;
 mod managers;
 mod monitors;
+mod next_push;
 mod outcomes;
+mod places;
 mod push_command;
 mod push_conflicts;
 mod push_place;
