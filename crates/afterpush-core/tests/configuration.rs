@@ -7,7 +7,7 @@ use std::time::Duration;
 use afterpush_core::{
     config::{
         CommitAssertion, Config, ConfigError, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress,
-        HealthConfig, ProviderConfig, RefPattern, Source, Target, combine,
+        HealthConfig, ProviderConfig, Reaction, RefPattern, Source, Target, combine,
     },
     id::RefName,
     policy::Policy,
@@ -783,7 +783,8 @@ proptest! {
 
 #[test]
 fn only_the_users_file_refuses_a_push_or_says_how_many_monitors_there_are() {
-    let text = "[policy]\nmonitors = 2\n[before_push]\nbehind = \"refuse\"\nbranch_name = \"refuse\"\nprevious = \"off\"\n";
+    let text =
+        "[policy]\nmonitors = 2\n[before_push]\nbehind = \"refuse\"\nbranch_name = \"refuse\"\nprevious = \"off\"\n";
     let source = Some(Source { name: "it", text });
     for trusted in [false, true] {
         let config = combine(source, trusted, None).unwrap();
