@@ -38,8 +38,9 @@ fn secrets_reach_the_monitor_only_through_its_standard_input() {
     .chain([("ODD".into(), OsStr::from_bytes(b"\xff").to_owned())])
     .collect();
 
-    start_monitor(&program, Work::Follow(&run), &environment).unwrap();
-    wait_until("the monitor's end", || seen.join("ended").exists());
+    let mut monitor = start_monitor(&program, Work::Follow(&run), &environment).unwrap();
+    assert!(monitor.wait().unwrap().success());
+    assert!(seen.join("ended").exists());
     let read = |name: &str| fs::read_to_string(seen.join(name)).unwrap();
     let arguments = read("arguments");
     let nonce = arguments.strip_prefix(&format!("run {} --nonce ", run.path().display())).expect(&arguments);
