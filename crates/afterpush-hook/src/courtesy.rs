@@ -4,7 +4,6 @@
 //! a time limit; it is started at most once a push, and only when the two tips alone do not tell.
 
 use std::{
-    env,
     io::Read,
     os::fd::AsFd,
     path::Path,
@@ -155,10 +154,7 @@ fn count(repository: &Repository, commit: &CommitId, tip: &CommitId) -> Option<u
     let mut git = Command::new("git");
     git.arg("--git-dir").arg(&repository.git_dir);
     git.args(["rev-list", "--count", &format!("{commit}..{tip}"), "--"]);
-    git.env("GIT_NO_LAZY_FETCH", "1")
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .env_remove("GIT_TRACE")
-        .current_dir(env::temp_dir());
+    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_OPTIONAL_LOCKS", "0").env_remove("GIT_TRACE");
     let mut child = git.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let deadline = Instant::now() + COUNTING;
     let mut text = String::new();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Config, ConfigError, ProviderSettings, before_push::BeforePushLayer, document::Document, provider,
-    push::PushLayer, target::TargetLayer, waiting::PolicyLayer,
+    Config, ConfigError, ProviderSettings, before_push::BeforePushLayer, document::Document, provider, push::PushLayer,
+    target::TargetLayer, waiting::PolicyLayer,
 };
 
 /// More targets than any project has; each costs a monitor calls.
