@@ -9,7 +9,7 @@ use std::{
 
 use afterpush_store::{StartError, Work, start_monitor};
 
-use crate::{fixture::Fixture, waiting::wait_until};
+use crate::fixture::Fixture;
 
 #[test]
 fn secrets_reach_the_monitor_only_through_its_standard_input() {
