@@ -2,7 +2,9 @@
 //! its vendor's specification. One binary, so that it links once.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod bad_input;
 mod config_hooks;
+mod courtesies;
 mod demo;
 mod gits;
 mod hanging;
@@ -11,7 +13,9 @@ mod house;
 mod installer_kills;
 mod managers;
 mod monitors;
+mod next_push;
 mod outcomes;
+mod places;
 mod push_command;
 mod push_conflicts;
 mod push_place;

@@ -111,11 +111,12 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// git runs it by the shell and puts its arguments behind it. Without the program, and whatever comes of it, the push goes on.
+/// git runs it by the shell and puts its arguments behind it. Without the program, and whatever comes of it but the refusal that
+/// the user has asked for, the push goes on.
 fn text() -> Result<String, CommandError> {
     let hook = quote(&beside("afterpush-hook")?)?;
     let name = PRE_PUSH.name;
-    Ok(format!(r#"[ ! -x {hook} ] || {hook} {name} "$PPID" "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- || :"#))
+    Ok(format!(r#"[ ! -x {hook} ] || {hook} {name} "$PPID" "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- || [ $? -ne 10 ] || false"#))
 }
 
 fn git(context: &Context, arguments: &[&str]) -> Result<Output, CommandError> {

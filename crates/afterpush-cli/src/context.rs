@@ -10,7 +10,9 @@ use std::{
 
 use afterpush_core::file::Request;
 use afterpush_git::Git;
-use afterpush_store::{Environment, Repository, RepositoryStore, RunDirectory, StateRoot, start_monitor};
+use afterpush_store::{
+    Environment, Places, Repository, RepositoryStore, RunDirectory, StateRoot, Work, most_monitors, start_monitor,
+};
 use jiff::Timestamp;
 
 use crate::error::{CommandError, ErrorKind};
@@ -113,7 +115,16 @@ impl Context {
     /// Starts a monitor for a run. Whether it is needed is the lock's business: a second one leaves silently.
     pub(crate) fn start(&self, run: &RunDirectory) -> Result<(), CommandError> {
         let environment: Vec<_> = env::vars_os().collect();
-        Ok(start_monitor(&beside("afterpush-monitor")?, run, &environment)?)
+        start_monitor(&beside("afterpush-monitor")?, Work::Follow(run), &environment)?;
+        Ok(())
+    }
+
+    /// Starts monitors for the runs that wait for a place, as far as there are places in the state directory of `store`.
+    pub(crate) fn start_waiting(&self, store: &RepositoryStore) -> Result<(), CommandError> {
+        for next in Places::of_store(store, most_monitors(&self.environment)).next()? {
+            self.start(&next)?;
+        }
+        Ok(())
     }
 }
 

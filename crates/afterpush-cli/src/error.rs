@@ -6,7 +6,7 @@ use std::{error::Error, fmt::Write as _};
 
 use afterpush_core::fault::with_causes;
 use afterpush_git::GitError;
-use afterpush_store::{RepositoryError, StartError, StoreError};
+use afterpush_store::{RepositoryError, StartError, StoreError, UnseenError};
 
 /// What kind of failure it is, which decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,15 @@ impl From<StoreError> for CommandError {
             }
             StoreError::NoStateDirectory => Self::new(ErrorKind::Configuration, text),
             StoreError::Io { .. } => Self::new(ErrorKind::Internal, text),
+        }
+    }
+}
+
+impl From<UnseenError> for CommandError {
+    fn from(error: UnseenError) -> Self {
+        match error {
+            UnseenError::Store(error) => error.into(),
+            UnseenError::Random(_) => Self::new(ErrorKind::Internal, with_causes(&error)),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use afterpush_store::RepositoryStore;
+
 use crate::{
     context::{Context, now},
     error::CommandError,
@@ -63,8 +65,13 @@ impl<'a> Following<'a> {
         self.runs.first().is_some_and(Run::is_lost)
     }
 
-    /// Starts a monitor for each lost run; a failure is what is told.
+    /// Starts a monitor for each lost run; a failure is what is told. Also for those that wait while there is a place: when
+    /// all monitors were killed, nobody else does.
     fn restart_lost(&mut self) {
+        if let Some(run) = self.runs.iter().find(|run| run.is_queued()) {
+            // A sandbox that may only read the state says "queued", which is true.
+            let _ = self.context.start_waiting(&RepositoryStore::of_run(&run.directory));
+        }
         for run in self.runs.iter().filter(|run| run.is_lost()) {
             match self.context.start(&run.directory) {
                 Ok(()) => self.restart = self.restart.take().or(Some(Restart::Done)),

@@ -1,4 +1,5 @@
-//! `afterpush list`: the active monitors, which are those that run, those that are starting, and those that are lost.
+//! `afterpush list`: the active monitors, which are those that run, those that are starting, those that
+//! wait for a place, and those that are lost.
 
 use serde_json::{Value, json};
 
@@ -69,6 +70,7 @@ fn row(run: &Run) -> Vec<String> {
 fn phase(run: &Run) -> String {
     match &run.state {
         State::Lost(_) => "lost".to_owned(),
+        State::Queued(_) => "queued".to_owned(),
         State::Starting | State::Running(None) => "starting".to_owned(),
         State::Running(Some(report)) | State::Finished(report) => report.phase.to_string(),
     }

@@ -110,6 +110,10 @@ pub(crate) fn state_line(run: &Run, restart: Option<&Restart>) -> String {
         State::Running(None) | State::Starting => {
             (AnsiColor::Yellow, "in progress", format!("{}; the monitor is starting", run.title()))
         }
+        State::Queued(monitors) => {
+            let noun = if *monitors == 1 { "monitor" } else { "monitors" };
+            (AnsiColor::Yellow, "in progress", format!("{}; queued behind {monitors} {noun}", run.title()))
+        }
         State::Lost(_) => {
             let fate = match restart {
                 None => String::new(),

@@ -6,7 +6,7 @@ use afterpush_core::{
     file::{Report, Request},
     run::OutcomeWord,
 };
-use afterpush_store::{Liveness, RunDirectory};
+use afterpush_store::{Liveness, Places, RunDirectory};
 use jiff::Timestamp;
 
 use crate::error::CommandError;
@@ -31,8 +31,15 @@ pub(crate) enum State {
     Running(Option<Box<Report>>),
     /// Its monitor was started a moment ago.
     Starting,
+    /// It waits for a place among the user's monitors; how many there are.
+    Queued(usize),
     /// Its monitor is gone without a result.
     Lost(Option<Box<Report>>),
+}
+
+/// The places that a run waits for. Only to look at: how many there may be does not matter there.
+fn places(directory: &RunDirectory) -> Places {
+    Places::of_run(directory, 0)
 }
 
 impl Run {
@@ -47,6 +54,9 @@ impl Run {
         let state = match finished {
             Some(result) => State::Finished(Box::new(result)),
             None => match directory.liveness(now)? {
+                Liveness::Starting | Liveness::Lost if places(directory).is_waiting(&request) => {
+                    State::Queued(places(directory).taken()?)
+                }
                 Liveness::Running => State::Running(report()?.map(Box::new)),
                 Liveness::Starting => State::Starting,
                 Liveness::Lost => State::Lost(report()?.map(Box::new)),
@@ -66,7 +76,7 @@ impl Run {
         match &self.state {
             State::Finished(report) => Some(report),
             State::Running(report) | State::Lost(report) => report.as_deref(),
-            State::Starting => None,
+            State::Starting | State::Queued(_) => None,
         }
     }
 
@@ -80,6 +90,11 @@ impl Run {
         matches!(self.state, State::Lost(_))
     }
 
+    /// Tells whether it waits for a place.
+    pub(crate) fn is_queued(&self) -> bool {
+        matches!(self.state, State::Queued(_))
+    }
+
     /// Tells whether it has ended.
     pub(crate) fn is_finished(&self) -> bool {
         matches!(self.state, State::Finished(_))
@@ -90,7 +105,7 @@ impl Run {
         match &self.state {
             State::Finished(_) if self.is_live() => "live",
             State::Finished(_) => "failed",
-            State::Running(_) | State::Starting => "in_progress",
+            State::Running(_) | State::Starting | State::Queued(_) => "in_progress",
             State::Lost(_) => "lost",
         }
     }
@@ -99,7 +114,7 @@ impl Run {
     pub(crate) fn exit_code(&self) -> u8 {
         match &self.state {
             State::Finished(_) => u8::from(!self.is_live()),
-            State::Running(_) | State::Starting | State::Lost(_) => 2,
+            State::Running(_) | State::Starting | State::Queued(_) | State::Lost(_) => 2,
         }
     }
 
@@ -128,7 +143,7 @@ impl Run {
             (State::Finished(_), Some(word)) if word.is_live() => (3, u8::MAX - word.severity()),
             (State::Finished(_), word) => (0, u8::MAX - word.map_or(u8::MAX, OutcomeWord::severity)),
             (State::Lost(_), _) => (1, 0),
-            (State::Running(_) | State::Starting, _) => (2, 0),
+            (State::Running(_) | State::Starting | State::Queued(_), _) => (2, 0),
         }
     }
 }

@@ -73,6 +73,10 @@ fn all_runs(context: &Context) -> Result<Vec<Run>, CommandError> {
 /// Ends one run; gives what happened.
 fn stop_one(context: &Context, run: &Run, force: bool) -> Result<&'static str, CommandError> {
     let directory = &run.directory;
+    if run.is_queued() {
+        end_lost(context, directory)?;
+        return Ok("ended, it waited for a place");
+    }
     if !run.is_lost() {
         directory.request_stop()?;
         if let Some(text) = ended_within(context, directory, "stopped", false)? {

@@ -24,6 +24,19 @@ pub struct RefUpdate {
     pub previous: Option<CommitId>,
 }
 
+/// A push that a remote-tracking ref's reflog has recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReflogPush {
+    /// The remote's name.
+    pub remote: String,
+    /// The ref on the remote.
+    pub ref_name: RefName,
+    /// What it was set to.
+    pub commit: CommitId,
+    /// When, in seconds since 1970, by this machine's clock.
+    pub at_epoch_seconds: i64,
+}
+
 /// Reads one line `<local ref> <local oid> <remote ref> <remote oid>`.
 ///
 /// The remote ref and the two ids decide; the local ref can be `HEAD`, a revision or an object id and is not used.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use afterpush_core::{
     config::{
         CommitAssertion, Config, ConfigError, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress,
-        HealthConfig, ProviderConfig, RefPattern, Source, Target, combine,
+        HealthConfig, ProviderConfig, Reaction, RefPattern, Source, Target, combine,
     },
     id::RefName,
     policy::Policy,
@@ -207,7 +207,7 @@ fn an_error_reads_as_file_line_problem_and_what_was_expected() {
     assert_eq!(
         error.to_string(),
         ".afterpush.toml:5: unknown key \"deadlin\" in [policy]; expected one of first_interval, slow_interval, growth, jitter, \
-         registration_deadline, deadline, confirmation_deadline (did you mean \"deadline\"?)"
+         registration_deadline, deadline, confirmation_deadline, monitors (did you mean \"deadline\"?)"
     );
     let error = users("[[target]]\nname = \"web\"\nhelth = { path = \"/\" }\n").unwrap_err();
     assert_eq!(
@@ -783,4 +783,23 @@ proptest! {
             prop_assert!(!has_privilege(&config), "{config:?}");
         }
     }
+}
+
+#[test]
+fn only_the_users_file_refuses_a_push_or_says_how_many_monitors_there_are() {
+    let text =
+        "[policy]\nmonitors = 2\n[before_push]\nbehind = \"refuse\"\nbranch_name = \"refuse\"\nprevious = \"off\"\n";
+    let source = Some(Source { name: "it", text });
+    for trusted in [false, true] {
+        let config = combine(source, trusted, None).unwrap();
+        let rules = config.before_push;
+        assert_eq!((rules.behind, rules.branch_name, rules.previous), (Reaction::Warn, Reaction::Warn, Reaction::Off));
+        assert_eq!((config.monitors, config.left_out.len()), (32, 3), "{:?}", config.left_out);
+    }
+    let config = combine(None, false, source).unwrap();
+    assert_eq!((config.before_push.behind, config.monitors, config.left_out.len()), (Reaction::Refuse, 2, 0));
+    // The user's word stands over the repository's, key by key.
+    let own = Some(Source { name: "own", text: "[before_push]\nbehind = \"off\"\n" });
+    let rules = combine(source, false, own).unwrap().before_push;
+    assert_eq!((rules.behind, rules.branch_name, rules.previous), (Reaction::Off, Reaction::Warn, Reaction::Off));
 }

@@ -17,4 +17,4 @@ mod repository;
 
 pub use error::GitError;
 pub use remote::{ls_remote_command, read_ls_remote};
-pub use repository::{Git, ReflogPush};
+pub use repository::Git;

@@ -8,6 +8,7 @@ use std::{
 
 use afterpush_core::{
     id::{CommitId, MIN_PREFIX, RefName},
+    push::ReflogPush,
     refspec::FetchRefspecs,
     run::Relation,
 };
@@ -28,19 +29,6 @@ pub struct Git {
 enum Reader {
     Library(git2::Repository),
     Program(Program),
-}
-
-/// A push that a remote-tracking ref's reflog has recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReflogPush {
-    /// The remote's name.
-    pub remote: String,
-    /// The ref on the remote.
-    pub ref_name: RefName,
-    /// What it was set to.
-    pub commit: CommitId,
-    /// When, in seconds since 1970, by this machine's clock.
-    pub at_epoch_seconds: i64,
 }
 
 impl Git {

@@ -7,8 +7,9 @@ use std::{
 };
 
 use afterpush_core::{
-    config::{Config, ConfigError},
+    config::{BeforePush, Config, ConfigError},
     file::PushSource,
+    push::RefUpdate,
 };
 use afterpush_store::{
     ConfigFiles, ConfigFilesError, Environment, Repository, RepositoryError, StateRoot, StoreError, find_pusher,
@@ -17,6 +18,7 @@ use nix::sys::signal::{SigSet, Signal};
 use thiserror::Error;
 
 use crate::{
+    courtesy::{self, Facts, Remark},
     input::{self, Remote},
     push::{self, Push},
     say, strict, watchdog,
@@ -45,8 +47,20 @@ pub(crate) enum HookError {
     Monitor(#[source] std::io::Error),
 }
 
-/// Runs the hook: `pre-push <pid> [remote] [url]`, or `reference-transaction <pid> <new id> <ref>`. Returns whatever happened; the exit code is 0.
-pub fn run(arguments: impl Iterator<Item = OsString>) {
+/// The exit code that means "the user's own configuration refuses this push", and that nothing else gives: not a shell that
+/// cannot run the program (126, 127), not a signal (above 128), not a panic (101). The shim knows it.
+pub const REFUSAL: u8 = 10;
+
+/// Whether the push may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Go,
+    Refused,
+}
+
+/// Runs the hook: `pre-push <pid> [remote] [url]`, or `reference-transaction <pid> <new id> <ref>`. Gives the exit code: [`REFUSAL`], or 0 whatever else happened.
+#[must_use]
+pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     // A limit on file sizes then ends in an error of the write, which is reported, and not in our death. The monitor
     // inherits this.
     let mut blocked = SigSet::empty();
@@ -56,47 +70,71 @@ pub fn run(arguments: impl Iterator<Item = OsString>) {
     panic::set_hook(Box::new(|_| {}));
     let arguments: Vec<OsString> = arguments.collect();
     match panic::catch_unwind(move || watch(arguments)) {
-        Ok(Ok(())) => {}
+        Ok(Ok(Verdict::Refused)) => return REFUSAL,
+        Ok(Ok(Verdict::Go)) => {}
         Ok(Err(error)) => say::not_watching(&say::reasons(&error)),
         Err(_) => say::not_watching("an internal error; please report it"),
     }
+    0
 }
 
-fn watch(arguments: Vec<OsString>) -> Result<(), HookError> {
+fn watch(arguments: Vec<OsString>) -> Result<Verdict, HookError> {
     let mut arguments = arguments.into_iter();
     match arguments.next().as_deref().and_then(OsStr::to_str) {
         Some("pre-push") => {}
-        Some("reference-transaction") => return strict::watch(arguments),
+        Some("reference-transaction") => return strict::watch(arguments).map(|()| Verdict::Go),
         _ => {
             say::line("afterpush-hook is run by git's pre-push hook; `afterpush install` sets that up");
-            return Ok(());
+            return Ok(Verdict::Go);
         }
     }
     let environment = Environment::read();
     if environment.wants_no_monitor() {
-        return Ok(());
+        return Ok(Verdict::Go);
     }
     watchdog::start();
     let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).unwrap_or(0);
     let remote = Remote::read(arguments.next(), arguments.next());
 
-    let Some((repository, config)) = look_around(&environment)? else { return Ok(()) };
-    let updates = input::updates(|update| config.targets_of(&update.ref_name).next().is_some());
-    if updates.wanted.is_empty() {
-        return if updates.is_cut { Err(HookError::TooManyRefs) } else { Ok(()) };
+    let Some((repository, config)) = look_around(&environment)? else { return Ok(Verdict::Go) };
+    let rules = &config.before_push;
+    if config.targets.is_empty() && *rules == BeforePush::default() {
+        return Ok(Verdict::Go);
     }
-    let updates = updates.wanted;
+    let has_target = |update: &RefUpdate| config.targets_of(&update.ref_name).next().is_some();
+    let updates = input::updates(|update| has_target(update) || courtesy::concerns(rules, update));
+    let (is_cut, all) = (updates.is_cut, updates.wanted);
     let pusher = find_pusher(parent);
     if pusher.as_ref().is_some_and(|pusher| !pusher.exit_proves) {
         // A dry run.
-        return Ok(());
+        return Ok(Verdict::Go);
+    }
+    let stores: Vec<_> = StateRoot::candidates(&environment, Some(&repository))
+        .iter()
+        .map(|root| root.repository(&repository))
+        .collect();
+    let facts = Facts { repository: &repository, remote: &remote, stores: &stores };
+    if !is_passed(&courtesy::remarks(rules, &all, &facts)) {
+        return Ok(Verdict::Refused);
+    }
+    let updates: Vec<_> = all.into_iter().filter(has_target).collect();
+    if updates.is_empty() && is_cut {
+        return Err(HookError::TooManyRefs);
+    }
+    if config.targets.is_empty() {
+        return Ok(Verdict::Go);
     }
     let monitor = push::monitor_program().map_err(HookError::Monitor)?;
+    if updates.is_empty() {
+        push::reconcile(&monitor, &repository);
+        return Ok(Verdict::Go);
+    }
     let store = StateRoot::for_writing(&environment, &repository)?.repository(&repository);
-    push::watch(&Push { monitor, store, repository, remote, config, updates, pusher, source: PushSource::Hook })
+    push::watch(&Push { monitor, store, repository, remote, config, updates, pusher, source: PushSource::Hook })?;
+    Ok(Verdict::Go)
 }
 
-/// The repository and its configuration; nothing where nothing is to be watched.
+/// The repository and its configuration; nothing in somebody else's that is not configured.
 pub(crate) fn look_around(environment: &Environment) -> Result<Option<(Repository, Config)>, HookError> {
     let directory = env::current_dir().map_err(HookError::Directory)?;
     let repository = Repository::locate(&directory, environment)?;
@@ -108,5 +146,19 @@ pub(crate) fn look_around(environment: &Environment) -> Result<Option<(Repositor
     // Judged fast, by the files of the work tree and of the user. The monitor judges again, by the pushed commit's file; for
     // the targets' names and refs it does not matter whether the user trusts it.
     let config = ConfigFiles::of_work_tree(environment, Some(&repository))?.combine()?;
-    Ok((!config.targets.is_empty()).then_some((repository, config)))
+    Ok(Some((repository, config)))
+}
+
+/// Says every remark; `false` when one refuses the push.
+fn is_passed(remarks: &[Remark]) -> bool {
+    for remark in remarks {
+        match remark.refused_by {
+            None => say::line(&remark.text),
+            Some(key) => say::line(&format!(
+                "push refused: {} ([before_push] {key} of your configuration; AFTERPUSH_SKIP=1 pushes all the same)",
+                remark.text
+            )),
+        }
+    }
+    remarks.iter().all(|remark| remark.refused_by.is_none())
 }

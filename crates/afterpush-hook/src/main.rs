@@ -1,5 +1,7 @@
 //! `afterpush-hook pre-push <pid of the shim's parent> [remote] [url]`: see the library.
 
-fn main() {
-    afterpush_hook::run(std::env::args_os().skip(1));
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(afterpush_hook::run(std::env::args_os().skip(1)))
 }

@@ -6,11 +6,13 @@ use std::{
 };
 
 use afterpush_core::{
-    config::Config,
+    config::{Config, Reaction},
     file::{PushSource, Pusher, Request},
     push::RefUpdate,
 };
-use afterpush_store::{Recorded, Repository, RepositoryStore, RunDirectory, StoreError, random_name, start_monitor};
+use afterpush_store::{
+    Recorded, Repository, RepositoryStore, RunDirectory, StoreError, Work, random_name, start_monitor,
+};
 use jiff::Timestamp;
 use nix::unistd::setsid;
 
@@ -36,7 +38,8 @@ pub(crate) struct Push {
 /// Records each update, tells the person, starts the monitors.
 pub(crate) fn watch(push: &Push) -> Result<(), HookError> {
     note_repository(push);
-    let failure = push.updates.iter().find_map(|update| unseen_failure(push, update));
+    let tells_failure = push.config.before_push.previous != Reaction::Off;
+    let failure = tells_failure.then(|| push.updates.iter().find_map(|update| unseen_failure(push, update))).flatten();
 
     let mut recorded = Vec::new();
     let mut trouble = None;
@@ -64,13 +67,23 @@ pub(crate) fn watch(push: &Push) -> Result<(), HookError> {
     // It fails for the leader of a process group, which under the shim we are not.
     let _ = setsid();
     let environment: Vec<_> = env::vars_os().collect();
-    for (_, (run, _)) in &recorded {
-        if let Err(error) = start_monitor(&push.monitor, run, &environment) {
+    for (at, (_, (run, _))) in recorded.iter().enumerate() {
+        // One of them also starts what is missing in the repository: what a killed monitor or a push without hooks left.
+        let work = if at == 0 { Work::FollowAndReconcile(run) } else { Work::Follow(run) };
+        if let Err(error) = start_monitor(&push.monitor, work, &environment) {
             say::not_watching(&format!("{}; `afterpush resume` tries again", say::reasons(&error)));
             break;
         }
     }
     Ok(())
+}
+
+/// Has the monitors started that are missing in the repository, although this push itself has nothing to watch. Silent: the
+/// push is none of its business, and `afterpush resume` meets the same trouble and says it.
+pub(crate) fn reconcile(monitor: &Path, repository: &Repository) {
+    let _ = setsid();
+    let environment: Vec<_> = env::vars_os().collect();
+    let _ = start_monitor(monitor, Work::Reconcile(&repository.git_dir), &environment);
 }
 
 /// The monitor beside this very program: never through `PATH`, which a repository's tools may have changed.

@@ -9,6 +9,7 @@ pub mod detach;
 pub mod doctor;
 pub mod driver;
 pub mod pusher;
+pub mod reconcile;
 pub mod recorder;
 pub mod row;
 pub mod run;

@@ -2,15 +2,17 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use afterpush_core::fault::with_causes;
-use afterpush_monitor::{detach, doctor, row, run, secrets::PushEnvironment, sys};
+use afterpush_monitor::{detach, doctor, reconcile, row, run, secrets::PushEnvironment, sys};
+use afterpush_store::RunDirectory;
 
 const USAGE: &str = "afterpush-monitor is started by the afterpush hook and by the afterpush command.\n\
-    usage: afterpush-monitor run <run directory> [--nonce <word>]\n       \
+    usage: afterpush-monitor run <run directory> [--nonce <word> [--reconcile]]\n       \
+    afterpush-monitor reconcile <git directory>\n       \
     afterpush-monitor doctor\n       \
     afterpush-monitor demo-row <database> <commit> <status> [<error>]\n       \
     afterpush-monitor --version";
@@ -27,8 +29,10 @@ fn main() -> ExitCode {
     let text: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
     let text: Vec<&str> = text.iter().map(AsRef::as_ref).collect();
     match text.as_slice() {
-        ["run", _] => follow(PathBuf::from(&arguments[1]), ""),
-        ["run", _, "--nonce", nonce] => follow(PathBuf::from(&arguments[1]), nonce),
+        ["run", _] => follow(PathBuf::from(&arguments[1]), "", false),
+        ["run", _, "--nonce", nonce] => follow(PathBuf::from(&arguments[1]), nonce, false),
+        ["run", _, "--nonce", nonce, "--reconcile"] => follow(PathBuf::from(&arguments[1]), nonce, true),
+        ["reconcile", _] => reconcile_only(&PathBuf::from(&arguments[1])),
         ["doctor"] => examine(),
         ["demo-row", database, commit, status] => write_row(database, commit, status, None),
         ["demo-row", database, commit, status, error] => write_row(database, commit, status, Some(error)),
@@ -43,13 +47,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn follow(directory: PathBuf, nonce: &str) -> ExitCode {
+fn handed_over() -> PushEnvironment {
     let stdin = io::stdin();
     let handed_over =
         if stdin.is_terminal() { Ok(PushEnvironment::empty()) } else { PushEnvironment::read(stdin.lock()) };
-    let push = handed_over.unwrap_or_else(|_| PushEnvironment::empty());
+    handed_over.unwrap_or_else(|_| PushEnvironment::empty())
+}
+
+fn reconcile_only(git_dir: &Path) -> ExitCode {
+    let push = handed_over();
     if detach::detach().is_err() {
         return ExitCode::from(EXIT_INTERNAL);
+    }
+    if reconcile::reconcile(git_dir, &push).is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNREADABLE) }
+}
+
+fn follow(directory: PathBuf, nonce: &str, reconciles: bool) -> ExitCode {
+    let push = handed_over();
+    if detach::detach().is_err() {
+        return ExitCode::from(EXIT_INTERNAL);
+    }
+    if reconciles {
+        reconcile::begin(&RunDirectory::at(&directory), &push);
     }
     match in_runtime(run::follow(&directory, nonce, &push)) {
         Some(Ok(())) => ExitCode::SUCCESS,

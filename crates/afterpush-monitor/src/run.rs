@@ -12,8 +12,8 @@ use afterpush_core::{
 };
 use afterpush_git::Git;
 use afterpush_store::{
-    CONFIG_FILE, ConfigFiles, ConfigFilesError, Environment, LARGEST_CONFIG, Repository, RepositoryStore, RunDirectory,
-    StoreError, process,
+    Admission, CONFIG_FILE, ConfigFiles, ConfigFilesError, Environment, LARGEST_CONFIG, Places, Repository,
+    RepositoryStore, RunDirectory, StoreError, Work, most_monitors, process,
 };
 use jiff::Timestamp;
 use thiserror::Error;
@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     driver::{Pending, drive},
+    reconcile::Starter,
     recorder::Recorder,
     secrets::PushEnvironment,
     sharing::Sharing,
@@ -66,14 +67,28 @@ pub enum ReadError {
 /// [`RunError`] when the run's files cannot be used at all.
 pub async fn follow(directory: &Path, nonce: &str, push: &PushEnvironment) -> Result<(), RunError> {
     let directory = RunDirectory::at(directory);
+    let places = Places::of_run(&directory, most_monitors(&Environment::read()));
+    let mut place = None;
     loop {
-        let Some(lock) = directory.try_lock()? else { return Ok(()) };
+        let Some(lock) = directory.try_lock()? else { break };
         let writer = lock.into_writer();
         let again = writer.adopt_again()?;
         if !again && directory.result()?.is_some() {
-            return Ok(());
+            break;
         }
         let request = directory.request()?.ok_or_else(|| RunError::NotARun(directory.path().to_owned()))?;
+        if place.is_none() {
+            match places.take(&directory, &request) {
+                Ok(Admission::Place(taken)) => place = Some(taken),
+                Ok(Admission::Waiting(owed)) => {
+                    drop(writer.release());
+                    start_waiting(&owed, &directory, push);
+                    return Ok(());
+                }
+                // The limit is a courtesy to the machine: a disk that refuses must not leave the push unwatched.
+                Err(error) => drop(writer.log(&format!("{}; going on without a place", with_causes(&error)))),
+            }
+        }
         let monitor = MonitorPid {
             process: process::current().map_err(RunError::Identity)?,
             nonce: nonce.to_owned(),
@@ -84,7 +99,27 @@ pub async fn follow(directory: &Path, nonce: &str, push: &PushEnvironment) -> Re
         follow_once(recorder, push).await;
         // A push that came after the last look is not lost: its own monitor found the lock taken and left.
         if directory.again()?.is_none() {
-            return Ok(());
+            break;
+        }
+    }
+    // The place first, then the look: a run that found it taken was noted before.
+    if place.take().is_some()
+        && let Ok(next) = places.next()
+    {
+        start_waiting(&next, &directory, push);
+    }
+    Ok(())
+}
+
+/// Gives a monitor to each of these runs. One of another repository does not get the environment of this push: its secrets
+/// are none of that one's. What cannot be started stays noted as waiting.
+fn start_waiting(runs: &[RunDirectory], own: &RunDirectory, push: &PushEnvironment) {
+    let store = RepositoryStore::of_run(own);
+    for run in runs {
+        let bare = PushEnvironment::empty();
+        let environment = if RepositoryStore::of_run(run) == store { push } else { &bare };
+        if let Ok(starter) = Starter::new(environment) {
+            let _ = starter.start(Work::Follow(run));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The environment of the push, handed over in memory: tokens never stand in this process's own environment or arguments.
 
-use std::{collections::HashMap, io::Read};
+use std::{collections::HashMap, ffi::OsString, io::Read};
 
 use afterpush_providers::Secret;
 use thiserror::Error;
@@ -50,6 +50,12 @@ impl PushEnvironment {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
         )
+    }
+
+    /// All of it, to hand on to another monitor of the same repository.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(OsString, OsString)> {
+        self.0.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
     /// The value of a variable, unless it is empty.

@@ -120,6 +120,14 @@ impl ConfigFiles {
     }
 }
 
+/// How many monitors the user wants at once. A file that cannot be used says nothing about it: whoever needs more of it reports
+/// what is wrong.
+#[must_use]
+pub fn most_monitors(environment: &Environment) -> u32 {
+    let files = ConfigFiles::with(environment, None, String::new(), None);
+    files.ok().and_then(|files| files.combine().ok()).unwrap_or_default().monitors
+}
+
 /// Tells whether the user's own state holds trust in this content; a state directory inside the repository does not count.
 fn is_trusted(environment: &Environment, repository: &Repository, text: &str) -> Result<bool, StoreError> {
     for root in StateRoot::candidates(environment, None) {

@@ -26,6 +26,9 @@ pub(crate) const REMOVING: &str = "%removing-";
 /// How long a monitor waits for another one that writes to the same file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Some hundred thousand lines.
+const LONGEST_HISTORY: u64 = 64 << 20;
+
 /// The store of one repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryStore {
@@ -176,6 +179,14 @@ impl RepositoryStore {
         // Lines of several monitors: the lock keeps each from taking another's half-written line for a torn one.
         let _lock = lock::wait_exclusive(atomic::open_for_append(&path)?, &path, PATIENCE)?;
         atomic::append_line(&path, &text)
+    }
+
+    /// Tells whether the history has a finished run of this commit, remote and ref. Lines that are not readable count as
+    /// others: a torn line at a full disk must not hide the rest.
+    pub(crate) fn has_history(&self, commit: &CommitId, remote: &str, ref_name: &RefName) -> Result<bool, StoreError> {
+        let text = atomic::read(&self.path.join("history.jsonl"), LONGEST_HISTORY)?.unwrap_or_default();
+        let mut lines = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        Ok(lines.any(|line: HistoryLine| line.commit == *commit && line.remote == remote && line.ref_name == *ref_name))
     }
 
     pub(crate) fn runs_path(&self) -> PathBuf {

@@ -9,7 +9,7 @@ use std::{
     fs::File,
     io::{self, Seek, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -34,37 +34,57 @@ pub enum StartError {
     },
 }
 
+/// What a monitor is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work<'a> {
+    /// To follow a run.
+    Follow(&'a RunDirectory),
+    /// To follow a run, and to start what is missing in its repository: the monitors of lost runs and of unseen pushes.
+    FollowAndReconcile(&'a RunDirectory),
+    /// To start what is missing in the repository of this git directory, and to end.
+    Reconcile(&'a Path),
+}
+
 /// Starts `program run <run directory> --nonce <random name>` in the background and does not wait. Which of several
 /// monitors watches is decided by the run's lock, so one too many does no harm. By the nonce, which is in monitor.pid too,
 /// whoever is about to signal the monitor makes sure that it is the monitor.
 ///
 /// `environment` is the caller's. Where the starter must not drag the monitor along when its terminal goes, it calls
-/// `setsid` itself before; the monitor also does.
+/// `setsid` itself before; the monitor also does. The child is for a starter that lives on and has to wait for its end; any
+/// other drops it, and its own end hands the child to the system.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn start_monitor(
     program: &Path,
-    run: &RunDirectory,
+    work: Work<'_>,
     environment: &[(OsString, OsString)],
-) -> Result<(), StartError> {
+) -> Result<Child, StartError> {
     let handed_over = environment_file(environment).map_err(StartError::Environment)?;
     let visible = environment.iter().filter(|(name, _)| is_visible(name));
-    // Not waited for: it outlives its starter, whose end hands it to the system. It leaves this directory by itself: with a
-    // directory to go to, the hook, which is linked statically, would have to be copied by fork for it, and a push pays.
-    Command::new(program)
-        .arg("run")
-        .arg(run.path())
-        .arg("--nonce")
-        .arg(crate::random_name().map_err(StartError::Environment)?)
+    let mut command = Command::new(program);
+    match work {
+        Work::Follow(run) | Work::FollowAndReconcile(run) => {
+            let nonce = crate::random_name().map_err(StartError::Environment)?;
+            command.arg("run").arg(run.path()).arg("--nonce").arg(nonce);
+            if matches!(work, Work::FollowAndReconcile(_)) {
+                command.arg("--reconcile");
+            }
+        }
+        Work::Reconcile(git_dir) => {
+            command.arg("reconcile").arg(git_dir);
+        }
+    }
+    // It leaves this directory by itself: with a directory to go to, the hook, which is linked statically, would have to be
+    // copied by fork for it, and a push pays.
+    command
         .env_clear()
         .envs(visible.map(|(name, value)| (name, value)))
         .stdin(Stdio::from(handed_over))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|source| StartError::Spawn { program: program.to_owned(), source })?;
-    Ok(())
+        .map_err(|source| StartError::Spawn { program: program.to_owned(), source })
 }
 
 /// The environment as one JSON object. Without git's own variables, which speak of the push and would mislead git later,

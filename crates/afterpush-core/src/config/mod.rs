@@ -4,6 +4,7 @@
 //! exactly this content. Pure: texts in, a [`Config`] or a [`ConfigError`] out.
 
 mod address;
+mod before_push;
 mod database;
 mod document;
 mod error;
@@ -15,6 +16,7 @@ mod read;
 mod target;
 mod waiting;
 
+pub use before_push::{BeforePush, Reaction};
 pub use error::ConfigError;
 pub use model::{
     CommitAssertion, Config, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress, HealthConfig,

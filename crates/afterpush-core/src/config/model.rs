@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::{before_push::BeforePush, waiting::MONITORS};
 use crate::{id::RefName, integration::PushRules, policy::Policy};
 
 /// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
 pub const PROVIDER_KINDS: [&str; 4] = ["cloudflare", "digitalocean", "netlify", "vercel"];
 
 /// A whole configuration: the repository's file and the user's, combined.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// What pushes deploy to, in the order of the files.
     pub targets: Vec<Target>,
@@ -16,10 +17,28 @@ pub struct Config {
     pub policy: Policy,
     /// What `afterpush push` does when the remote has moved.
     pub push: PushRules,
+    /// How many monitors the user has at once; only the user's file says so.
+    pub monitors: u32,
+    /// The courtesies before a push.
+    pub before_push: BeforePush,
     /// Settings for each provider kind; only the user's file has them.
     pub providers: BTreeMap<String, ProviderSettings>,
     /// What the repository's file asked for and did not get, because it is not trusted or out of bounds; one sentence each.
     pub left_out: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            policy: Policy::default(),
+            push: PushRules::default(),
+            monitors: MONITORS,
+            before_push: BeforePush::default(),
+            providers: BTreeMap::new(),
+            left_out: Vec::new(),
+        }
+    }
 }
 
 impl Config {
@@ -66,7 +85,13 @@ impl RefPattern {
     /// Tells whether a push of this ref is for the target.
     #[must_use]
     pub fn matches(&self, ref_name: &RefName) -> bool {
-        let mut rest = ref_name.as_str();
+        self.matches_text(ref_name.as_str())
+    }
+
+    /// Tells whether a name of any kind fits the pattern.
+    #[must_use]
+    pub fn matches_text(&self, name: &str) -> bool {
+        let mut rest = name;
         let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
         let Some(after) = rest.strip_prefix(first) else {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Config, ConfigError, ProviderSettings, document::Document, provider, push::PushLayer, target::TargetLayer,
-    waiting::PolicyLayer,
+    Config, ConfigError, ProviderSettings, before_push::BeforePushLayer, document::Document, provider, push::PushLayer,
+    target::TargetLayer, waiting::PolicyLayer,
 };
 
 /// More targets than any project has; each costs a monitor calls.
@@ -80,6 +80,7 @@ struct Layer {
     targets: Vec<TargetLayer>,
     policy: PolicyLayer,
     push: PushLayer,
+    before_push: BeforePushLayer,
     providers: BTreeMap<String, ProviderSettings>,
     left_out: Vec<String>,
 }
@@ -112,7 +113,10 @@ impl Layer {
                 "policy" => layer.policy = PolicyLayer::read(&entry.section("[policy]")?, &mut reading)?,
                 "push" => layer.push = PushLayer::read(&entry.section("[push]")?, &mut reading)?,
                 "provider" => layer.providers = provider::read_settings(&entry, &mut reading)?,
-                _ => return Err(root.unknown_key(&entry, &["target", "policy", "push", "provider"])),
+                "before_push" => {
+                    layer.before_push = BeforePushLayer::read(&entry.section("[before_push]")?, &mut reading)?;
+                }
+                _ => return Err(root.unknown_key(&entry, &["target", "policy", "before_push", "push", "provider"])),
             }
         }
         layer.left_out = reading.left_out;
@@ -134,6 +138,7 @@ impl Layer {
             targets: self.targets,
             policy: self.policy.overlaid_by(upper.policy),
             push: self.push.overlaid_by(upper.push),
+            before_push: self.before_push.overlaid_by(upper.before_push),
             // The repository's file has none.
             providers: upper.providers,
             left_out: self.left_out,
@@ -150,10 +155,13 @@ impl Layer {
             self.left_out.truncate(MOST_LEFT_OUT);
             self.left_out.push(format!("{more} more keys are not used for the same reasons"));
         }
+        let monitors = self.policy.monitors();
         Ok(Config {
             targets,
             policy: self.policy.finish(),
             push: self.push.finish(),
+            monitors,
+            before_push: self.before_push.finish(),
             providers: self.providers,
             left_out: self.left_out,
         })

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::policy::Policy;
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "first_interval",
     "slow_interval",
     "growth",
@@ -18,7 +18,11 @@ const KEYS: [&str; 7] = [
     "registration_deadline",
     "deadline",
     "confirmation_deadline",
+    "monitors",
 ];
+/// How many monitors a user has at once, unless the user says otherwise. Each costs a few megabytes and calls of the provider.
+pub(super) const MONITORS: u32 = 32;
+const MOST_MONITORS: u32 = 10_000;
 const SHORTEST: (Duration, &str) = (Duration::from_secs(1), "1s");
 const LONGEST: (Duration, &str) = (Duration::from_secs(24 * 60 * 60), "24h");
 
@@ -32,6 +36,7 @@ pub(super) struct PolicyLayer {
     registration_deadline: Option<Duration>,
     deadline: Option<Duration>,
     confirmation_deadline: Option<Duration>,
+    monitors: Option<u32>,
 }
 
 impl PolicyLayer {
@@ -45,6 +50,17 @@ impl PolicyLayer {
                 }
                 "jitter" => {
                     layer.jitter = Some(entry.number(0.0..=1.0)?);
+                    continue;
+                }
+                "monitors" => {
+                    let number = entry.whole_number(1..=MOST_MONITORS)?;
+                    if reading.author == Author::User {
+                        layer.monitors = Some(number);
+                    } else {
+                        let file = reading.file;
+                        reading
+                            .leave_out(format!("[policy] monitors in {file} is not used: only your own file sets it"));
+                    }
                     continue;
                 }
                 "first_interval" => &mut layer.first_interval,
@@ -69,7 +85,13 @@ impl PolicyLayer {
             registration_deadline: upper.registration_deadline.or(self.registration_deadline),
             deadline: upper.deadline.or(self.deadline),
             confirmation_deadline: upper.confirmation_deadline.or(self.confirmation_deadline),
+            monitors: upper.monitors.or(self.monitors),
         }
+    }
+
+    /// How many monitors the user has at once.
+    pub(super) fn monitors(&self) -> u32 {
+        self.monitors.unwrap_or(MONITORS)
     }
 
     pub(super) fn finish(self) -> Policy {

@@ -18,8 +18,9 @@ use tempfile::TempDir;
 /// What is pushed from main goes to one target.
 pub(crate) const CONFIG: &str = "[[target]]\nname = \"web\"\nbranch = \"main\"\nhealth = { path = \"/health\" }\n";
 
-/// Notes how it was started, one directory a process, and ends; or waits for a file, when there is one to wait for.
+/// Asked to look for what is missing, it finds nothing. Else it notes how it was started, one directory a process, and ends; or waits for a file, when there is one to wait for.
 const MONITOR: &str = "#!/bin/sh
+[ \"$1\" != reconcile ] || exit 0
 seen=$AFTERPUSH_TEST_SEEN/$$
 mkdir -p \"$seen\"
 echo \"$@\" >\"$seen/arguments\"

@@ -7,9 +7,9 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
 };
 
-use afterpush_store::{StartError, start_monitor};
+use afterpush_store::{StartError, Work, start_monitor};
 
-use crate::{fixture::Fixture, waiting::wait_until};
+use crate::fixture::Fixture;
 
 #[test]
 fn secrets_reach_the_monitor_only_through_its_standard_input() {
@@ -38,8 +38,9 @@ fn secrets_reach_the_monitor_only_through_its_standard_input() {
     .chain([("ODD".into(), OsStr::from_bytes(b"\xff").to_owned())])
     .collect();
 
-    start_monitor(&program, &run, &environment).unwrap();
-    wait_until("the monitor's end", || seen.join("ended").exists());
+    let mut monitor = start_monitor(&program, Work::Follow(&run), &environment).unwrap();
+    assert!(monitor.wait().unwrap().success());
+    assert!(seen.join("ended").exists());
     let read = |name: &str| fs::read_to_string(seen.join(name)).unwrap();
     let arguments = read("arguments");
     let nonce = arguments.strip_prefix(&format!("run {} --nonce ", run.path().display())).expect(&arguments);
@@ -60,6 +61,6 @@ fn secrets_reach_the_monitor_only_through_its_standard_input() {
 #[test]
 fn a_missing_program_is_said_so() {
     let fixture = Fixture::new();
-    let error = start_monitor(&fixture.path().join("nothing"), &fixture.run('a'), &[]).unwrap_err();
+    let error = start_monitor(&fixture.path().join("nothing"), Work::Follow(&fixture.run('a')), &[]).unwrap_err();
     assert!(matches!(error, StartError::Spawn { .. }), "{error:?}");
 }
