@@ -359,7 +359,11 @@ fn refs_that_are_not_refs_are_refused() {
 
 #[test]
 fn what_must_be_there_is_asked_for() {
-    refused(&target("provider = { app = \"x\" }"), 3, &["target.provider has no kind", "kind = \"digitalocean\""]);
+    refused(
+        &target("provider = { app = \"x\" }"),
+        3,
+        &["target.provider has no kind", "kind = one of", "\"digitalocean\""],
+    );
     refused(
         &target("provider = { kind = \"digitalocaen\" }"),
         3,

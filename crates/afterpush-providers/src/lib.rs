@@ -9,7 +9,10 @@
 mod answer;
 mod api;
 mod conversation;
+#[cfg(test)]
+mod damage;
 mod digitalocean;
+mod github;
 #[cfg(test)]
 mod play;
 mod pushed;
