@@ -13,6 +13,7 @@ mod conversation;
 mod damage;
 mod digitalocean;
 mod github;
+mod gitlab;
 #[cfg(test)]
 mod play;
 mod pushed;

@@ -1,6 +1,6 @@
 //! Which providers there are, and where each finds its credentials. Pure: it names files and variables, and reads none.
 
-use crate::{Provider, Secret, Setup, SetupError, digitalocean, github};
+use crate::{Provider, Secret, Setup, SetupError, digitalocean, github, gitlab};
 
 /// One kind of provider. Each stands in the file of its kind.
 pub(crate) struct Entry {
@@ -20,7 +20,7 @@ pub(crate) struct Entry {
     pub(crate) token_from_login_file: fn(&str) -> Option<Secret>,
 }
 
-const ENTRIES: [&Entry; 2] = [&digitalocean::ENTRY, &github::ENTRY];
+const ENTRIES: [&Entry; 3] = [&digitalocean::ENTRY, &github::ENTRY, &gitlab::ENTRY];
 
 fn entry(kind: &str) -> Option<&'static Entry> {
     ENTRIES.into_iter().find(|entry| entry.kind == kind)

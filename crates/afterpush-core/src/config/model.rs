@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{id::RefName, policy::Policy};
 
 /// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
-pub const PROVIDER_KINDS: [&str; 2] = ["digitalocean", "github"];
+pub const PROVIDER_KINDS: [&str; 3] = ["digitalocean", "github", "gitlab"];
 
 /// A whole configuration: the repository's file and the user's, combined.
 #[derive(Debug, Clone, PartialEq, Default)]
