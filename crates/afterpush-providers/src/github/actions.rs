@@ -73,14 +73,11 @@ impl GitHub {
 
     /// Says that all is well only when the look before saw the same parts all well.
     pub(super) fn look_twice(&mut self, observation: &mut ProviderObservation, parts: &[Part]) {
-        match &mut observation.deployment {
-            Some(it) if it.state == DeploymentState::Live => {
-                if !self.still_well(parts) {
-                    it.state = DeploymentState::Deploying;
-                }
-            }
-            Some(_) => self.well.clear(),
-            None => {}
+        let Some(deployment) = &mut observation.deployment else { return };
+        if deployment.state != DeploymentState::Live {
+            self.well.clear();
+        } else if !self.still_well(parts) {
+            deployment.state = DeploymentState::Deploying;
         }
     }
 

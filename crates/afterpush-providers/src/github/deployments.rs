@@ -55,7 +55,7 @@ impl GitHub {
                 }
                 observation.serving
             }
-            Chosen::NotYet(newest) => self.serving(line, &[newest.clone()]).await?,
+            Chosen::NotYet(newest) => self.serving(line, std::slice::from_ref(newest)).await?,
         };
         Ok(Some(ProviderObservation { serving, ..ProviderObservation::default() }))
     }
