@@ -116,7 +116,9 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
 fn text() -> Result<String, CommandError> {
     let hook = quote(&beside("afterpush-hook")?)?;
     let name = PRE_PUSH.name;
-    Ok(format!(r#"[ ! -x {hook} ] || {hook} {name} "$PPID" "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- || [ $? -ne 10 ] || false"#))
+    Ok(format!(
+        r#"[ ! -x {hook} ] || {hook} {name} "$PPID" "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- || [ $? -ne 10 ] || false"#
+    ))
 }
 
 fn git(context: &Context, arguments: &[&str]) -> Result<Output, CommandError> {

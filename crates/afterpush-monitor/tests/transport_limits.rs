@@ -87,7 +87,10 @@ async fn converse(url: &str, limits: Limits, pages: usize) -> (Result<Reply, Fau
     let transport = Transport::with_limits(url, limits).unwrap();
     let began = Instant::now();
     let mut provider = Pages { url: url.to_owned(), left: pages };
-    (transport.converse(&mut provider, Question::Observe, Duration::ZERO).await.map(|(reply, _)| reply), began.elapsed())
+    (
+        transport.converse(&mut provider, Question::Observe, Duration::ZERO).await.map(|(reply, _)| reply),
+        began.elapsed(),
+    )
 }
 
 /// Shows that the wait ended when it should, with a fault that is tried again.

@@ -16,6 +16,8 @@ mod conversation;
 #[cfg(test)]
 mod damage;
 mod digitalocean;
+mod github;
+mod gitlab;
 mod netlify;
 #[cfg(test)]
 mod play;

@@ -55,7 +55,12 @@ fn follow(policy: &Policy, random: &mut Random) -> (usize, Duration) {
             if done.effects.iter().any(|effect| matches!(effect, Effect::Ask { .. })) {
                 asked += 1;
                 let answer = Ok(Answer::Provider(observe(now.checked_sub(appears))));
-                events.push(EventKind::Answered { target: 0, stage: StageKind::Provider, answer, pace: Pace::default() });
+                events.push(EventKind::Answered {
+                    target: 0,
+                    stage: StageKind::Provider,
+                    answer,
+                    pace: Pace::default(),
+                });
             }
         }
         now = now.max(state.next_due(policy).unwrap());

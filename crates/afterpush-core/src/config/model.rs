@@ -6,7 +6,7 @@ use super::{before_push::BeforePush, waiting::MONITORS};
 use crate::{id::RefName, integration::PushRules, policy::Policy};
 
 /// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
-pub const PROVIDER_KINDS: [&str; 4] = ["cloudflare", "digitalocean", "netlify", "vercel"];
+pub const PROVIDER_KINDS: [&str; 6] = ["cloudflare", "digitalocean", "github", "gitlab", "netlify", "vercel"];
 
 /// A whole configuration: the repository's file and the user's, combined.
 #[derive(Debug, Clone, PartialEq)]

@@ -28,7 +28,7 @@ impl Scene {
             ref_name: RefName::parse("refs/heads/main").unwrap(),
             remote_url: "git@github.com:acme/web.git".to_owned(),
             pushed_at: None,
-            token: Secret::new("token"),
+            token: Some(Secret::new("token")),
         };
         let provider = registry::build("digitalocean", setup).unwrap();
         Self { simulator, app, provider }
@@ -47,8 +47,9 @@ impl Scene {
         loop {
             match turn {
                 Turn::Ask(request) => {
-                    let Credential::Bearer(token) = request.credential.unwrap_or(Credential::Bearer(Secret::new("")));
-                    let token = Some(token.expose()).filter(|it| !it.is_empty());
+                    let token = request.credential.as_ref().map(|credential| match credential {
+                        Credential::Bearer(token) | Credential::Header(_, token) => token.expose(),
+                    });
                     let answer = client::ask(&request.url, token).unwrap();
                     turn = self.provider.next(&HttpResponse {
                         status: answer.status,
