@@ -23,6 +23,7 @@ mod pushed;
 mod reduce;
 pub mod registry;
 mod remote;
+mod render;
 mod response;
 mod settings;
 mod vercel;

@@ -1,6 +1,6 @@
 //! Which providers there are, and where each finds its credentials. Pure: it names files and variables, and reads none.
 
-use crate::{Provider, Secret, Setup, SetupError, cloudflare, digitalocean, netlify, vercel};
+use crate::{Provider, Secret, Setup, SetupError, cloudflare, digitalocean, netlify, render, vercel};
 
 /// One kind of provider. Each stands in the file of its kind.
 pub(crate) struct Entry {
@@ -20,7 +20,8 @@ pub(crate) struct Entry {
     pub(crate) token_from_login_file: fn(&str) -> Option<Secret>,
 }
 
-const ENTRIES: [&Entry; 4] = [&cloudflare::ENTRY, &digitalocean::ENTRY, &netlify::ENTRY, &vercel::ENTRY];
+const ENTRIES: [&Entry; 5] =
+    [&cloudflare::ENTRY, &digitalocean::ENTRY, &netlify::ENTRY, &render::ENTRY, &vercel::ENTRY];
 
 fn entry(kind: &str) -> Option<&'static Entry> {
     ENTRIES.into_iter().find(|entry| entry.kind == kind)
