@@ -46,13 +46,11 @@ impl Repository {
     }
 
     /// The host, in lower case.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for vendors that are the git host as well"))]
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// The path without slashes around it and without `.git`, in lower case: `owner/name`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for vendors that are the git host as well"))]
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
