@@ -21,6 +21,7 @@ mod netlify;
 #[cfg(test)]
 mod play;
 mod pushed;
+mod railway;
 mod reduce;
 pub mod registry;
 mod remote;

@@ -1,6 +1,6 @@
 //! Which providers there are, and where each finds its credentials. Pure: it names files and variables, and reads none.
 
-use crate::{Provider, Secret, Setup, SetupError, cloudflare, digitalocean, heroku, netlify, render, vercel};
+use crate::{Provider, Secret, Setup, SetupError, cloudflare, digitalocean, heroku, netlify, railway, render, vercel};
 
 /// One kind of provider. Each stands in the file of its kind.
 pub(crate) struct Entry {
@@ -20,8 +20,15 @@ pub(crate) struct Entry {
     pub(crate) token_from_login_file: fn(&str) -> Option<Secret>,
 }
 
-const ENTRIES: [&Entry; 6] =
-    [&cloudflare::ENTRY, &digitalocean::ENTRY, &heroku::ENTRY, &netlify::ENTRY, &render::ENTRY, &vercel::ENTRY];
+const ENTRIES: [&Entry; 7] = [
+    &cloudflare::ENTRY,
+    &digitalocean::ENTRY,
+    &heroku::ENTRY,
+    &netlify::ENTRY,
+    &railway::ENTRY,
+    &render::ENTRY,
+    &vercel::ENTRY,
+];
 
 fn entry(kind: &str) -> Option<&'static Entry> {
     ENTRIES.into_iter().find(|entry| entry.kind == kind)
