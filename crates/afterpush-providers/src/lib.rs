@@ -16,6 +16,7 @@ mod conversation;
 #[cfg(test)]
 mod damage;
 mod digitalocean;
+mod fly;
 mod heroku;
 mod netlify;
 #[cfg(test)]

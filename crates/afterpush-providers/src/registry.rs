@@ -1,6 +1,8 @@
 //! Which providers there are, and where each finds its credentials. Pure: it names files and variables, and reads none.
 
-use crate::{Provider, Secret, Setup, SetupError, cloudflare, digitalocean, heroku, netlify, railway, render, vercel};
+use crate::{
+    Provider, Secret, Setup, SetupError, cloudflare, digitalocean, fly, heroku, netlify, railway, render, vercel,
+};
 
 /// One kind of provider. Each stands in the file of its kind.
 pub(crate) struct Entry {
@@ -20,9 +22,10 @@ pub(crate) struct Entry {
     pub(crate) token_from_login_file: fn(&str) -> Option<Secret>,
 }
 
-const ENTRIES: [&Entry; 7] = [
+const ENTRIES: [&Entry; 8] = [
     &cloudflare::ENTRY,
     &digitalocean::ENTRY,
+    &fly::ENTRY,
     &heroku::ENTRY,
     &netlify::ENTRY,
     &railway::ENTRY,

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{id::RefName, integration::PushRules, policy::Policy};
 
 /// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
-pub const PROVIDER_KINDS: [&str; 7] =
-    ["cloudflare", "digitalocean", "heroku", "netlify", "railway", "render", "vercel"];
+pub const PROVIDER_KINDS: [&str; 8] =
+    ["cloudflare", "digitalocean", "fly", "heroku", "netlify", "railway", "render", "vercel"];
 
 /// A whole configuration: the repository's file and the user's, combined.
 #[derive(Debug, Clone, PartialEq, Default)]
