@@ -5,9 +5,6 @@ use serde::Deserialize;
 
 use crate::answer::{Id, moment, or_default};
 
-/// What is read of builds. Their log's address is signed, and so it is asked for only when the log is.
-pub(super) const OF_BUILDS: &[&str] = &["id", "status", "created_at", "source_blob", "version", "release", "slug"];
-
 /// What is read of releases.
 pub(super) const OF_RELEASES: &[&str] =
     &["id", "version", "status", "current", "created_at", "description", "slug", "artifacts"];

@@ -149,7 +149,8 @@ fn a_dyno_that_stays_crashed_is_a_failure_with_the_apps_log() {
     assert_eq!(it.reason.as_deref(), Some("the dyno web.1 crashes"));
     let session = json!({"id": id('b', 1), "logplex_url": "https://logs.heroku.test/x?y=1", "created_at": "2026-01-01T00:00:00Z"});
     let path = format!("POST /apps/{APP_ID}/log-sessions");
-    let script = [(path.as_str(), ok(session)), ("https://logs.heroku.test/x?y=1", answer(200, "Error R10"))];
+    let made = HttpResponse { status: 201, ..ok(session) };
+    let script = [(path.as_str(), made), ("https://logs.heroku.test/x?y=1", answer(200, "Error R10"))];
     let turn = VENDOR.play(provider.as_mut(), Question::FailureLog, &script);
     assert_eq!(turn, Turn::Reply(Reply::Log("Error R10".to_owned())));
 }
