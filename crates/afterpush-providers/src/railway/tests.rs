@@ -184,8 +184,8 @@ fn the_commits_deployment_is_found_by_its_full_id_on_a_later_page() {
 fn a_commit_without_a_deployment_is_told_with_what_serves() {
     let upload = json!({"id": "dep-up", "status": "SUCCESS", "createdAt": "2026-01-01T00:00:00Z", "deploymentStopped": false, "meta": null});
     let mut provider = new();
-    let pages =
-        ["a", "b", "c", "d", "e"].map(|next| ok(of_page(page(&[upload.clone()], Some(next)), &[old("SUCCESS")])));
+    let pages = ["a", "b", "c", "d", "e"]
+        .map(|next| ok(of_page(page(std::slice::from_ref(&upload), Some(next)), &[old("SUCCESS")])));
     let mut answers = vec![ok(token()), ok(one(project(&[service("web")])))];
     answers.extend(pages.clone());
     for answers in [&answers[..], &pages[..1]] {
@@ -226,7 +226,8 @@ fn the_service_is_found_by_the_repository_and_the_settings() {
     let both = || project(&[service("web"), service("api")]);
     let other = json!({"id": "p2", "name": "other", "environments": edges(&[]), "services": edges(&[])});
     let web = Ok((3, place("env-prod", "srv-web")));
-    let pages = [account(), projects(&[other.clone()], Some("c1")), projects(&[project(&[service("web")])], None)];
+    let pages =
+        [account(), projects(std::slice::from_ref(&other), Some("c1")), projects(&[project(&[service("web")])], None)];
     assert_eq!(found("", &pages), web);
     assert_eq!(
         found("service = 'web'\nenvironment = 'test'", &[token(), one(both())]).unwrap_err().0,

@@ -56,7 +56,7 @@ fn live_is_what_serves() {
     schedule["data"]["serviceInstance"]["cronSchedule"] = json!("0 * * * *");
     assert_eq!(it(observe(&mut following(), &[ok(schedule)])).state, State::Live);
     let stopped = with(ours("SUCCESS"), "deploymentStopped", json!(true));
-    assert_eq!(it(listed(&[stopped.clone()], &[stopped])).state, State::Canceled);
+    assert_eq!(it(listed(std::slice::from_ref(&stopped), std::slice::from_ref(&stopped))).state, State::Canceled);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_failure_is_told_with_the_reason_of_its_last_step_once() {
     ]);
     let reason = Some("healthcheck: 1/1 replicas never became healthy");
     assert_eq!(it(observe(&mut provider, &[failed.clone(), steps])).reason.as_deref(), reason);
-    assert_eq!(it(observe(&mut provider, &[failed.clone()])).reason.as_deref(), reason);
+    assert_eq!(it(observe(&mut provider, std::slice::from_ref(&failed))).reason.as_deref(), reason);
     // Trouble with the steps does not hide the failure.
     let untold = it(observe(&mut following(), &[failed, answer(500, "")]));
     assert_eq!((untold.state, untold.reason.as_deref()), (State::Failed, Some("the deployment failed")));
