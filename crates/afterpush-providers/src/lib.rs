@@ -16,15 +16,19 @@ mod conversation;
 #[cfg(test)]
 mod damage;
 mod digitalocean;
+mod fly;
 mod github;
 mod gitlab;
+mod heroku;
 mod netlify;
 #[cfg(test)]
 mod play;
 mod pushed;
+mod railway;
 mod reduce;
 pub mod registry;
 mod remote;
+mod render;
 mod response;
 mod settings;
 mod vercel;

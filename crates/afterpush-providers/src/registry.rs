@@ -1,6 +1,9 @@
 //! Which providers there are, and where each finds its credentials. Pure: it names files and variables, and reads none.
 
-use crate::{Provider, Secret, Setup, SetupError, cloudflare, digitalocean, github, gitlab, netlify, vercel};
+use crate::{
+    Provider, Secret, Setup, SetupError, cloudflare, digitalocean, fly, github, gitlab, heroku, netlify, railway,
+    render, vercel,
+};
 
 /// One kind of provider. Each stands in the file of its kind.
 pub(crate) struct Entry {
@@ -20,8 +23,18 @@ pub(crate) struct Entry {
     pub(crate) token_from_login_file: fn(&str) -> Option<Secret>,
 }
 
-const ENTRIES: [&Entry; 6] =
-    [&cloudflare::ENTRY, &digitalocean::ENTRY, &github::ENTRY, &gitlab::ENTRY, &netlify::ENTRY, &vercel::ENTRY];
+const ENTRIES: [&Entry; 10] = [
+    &cloudflare::ENTRY,
+    &digitalocean::ENTRY,
+    &fly::ENTRY,
+    &github::ENTRY,
+    &gitlab::ENTRY,
+    &heroku::ENTRY,
+    &netlify::ENTRY,
+    &railway::ENTRY,
+    &render::ENTRY,
+    &vercel::ENTRY,
+];
 
 fn entry(kind: &str) -> Option<&'static Entry> {
     ENTRIES.into_iter().find(|entry| entry.kind == kind)

@@ -38,7 +38,6 @@ impl<'a> Settings<'a> {
     ///
     /// # Errors
     /// [`SetupError::Key`] when it is missing, not a text, or empty.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for kinds that cannot do without a setting"))]
     pub(crate) fn needed(&self, key: &str) -> Result<String, SetupError> {
         self.text(key)?.ok_or_else(|| wrong(key, &format!("is needed by {}", self.kind)))
     }
