@@ -14,6 +14,7 @@ mod installer_kills;
 mod managers;
 mod monitors;
 mod next_push;
+mod open_ends;
 mod outcomes;
 mod places;
 mod push_command;
