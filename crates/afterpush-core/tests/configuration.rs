@@ -7,7 +7,7 @@ use std::time::Duration;
 use afterpush_core::{
     config::{
         CommitAssertion, Config, ConfigError, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress,
-        HealthConfig, ProviderConfig, Reaction, RefPattern, Source, Target, combine,
+        HealthConfig, HealthMethod, ProviderConfig, Reaction, RefPattern, Source, Target, combine,
     },
     id::RefName,
     policy::Policy,
@@ -48,7 +48,7 @@ fn only_target(config: Config) -> Target {
 }
 
 fn health(lines: &str) -> HealthConfig {
-    only_target(trusted(&target(&format!("health = {{ path = \"/\", {lines} }}"))).unwrap()).health.unwrap()
+    only_target(trusted(&target(&format!("health = {{ path = \"/\", {lines} }}"))).unwrap()).health.remove(0)
 }
 
 /// Every key once.
@@ -108,14 +108,17 @@ fn every_key_reaches_its_place() {
                 failed: word_list(&["broken", "lost"]),
             },
         }),
-        health: Some(HealthConfig {
-            address: HealthAddress::Url { url: "https://example.com/health?full=1".into(), user_named: false },
+        health: vec![HealthConfig {
             status: vec![200, 204],
             commit: Some(CommitAssertion::Pointer("/build/commit".into())),
             passes: 2,
             failures: 7,
             timeout: Duration::from_millis(1_500),
-        }),
+            ..HealthConfig::of(HealthAddress::Url {
+                url: "https://example.com/health?full=1".into(),
+                user_named: false,
+            })
+        }],
         accept_unversioned_health: true,
     };
     assert_eq!(config.targets, [expected]);
@@ -155,15 +158,23 @@ fn what_is_not_set_has_its_default() {
         }
     );
     assert_eq!(
-        target.health.unwrap(),
-        HealthConfig {
+        target.health,
+        [HealthConfig {
+            name: "health".into(),
             address: HealthAddress::Path("/up".into()),
+            method: HealthMethod::Get,
             status: vec![200],
+            contains: vec![],
+            excludes: vec![],
+            equals: vec![],
+            depends: vec![],
+            max_latency: None,
             commit: None,
             passes: 3,
             failures: 5,
+            flakes: 0,
             timeout: Duration::from_secs(10),
-        }
+        }]
     );
 }
 
@@ -176,13 +187,19 @@ fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
 
 #[test]
 fn the_commit_is_a_pointer_a_header_or_a_regular_expression_by_its_form() {
+    let header = |name: &str, regex: Option<&str>| CommitAssertion::Header {
+        name: name.into(),
+        regex: regex.map(str::to_owned),
+    };
     for (text, expected) in [
         ("\"/commit\"", CommitAssertion::Pointer("/commit".into())),
         ("\"/a~1b/~0c\"", CommitAssertion::Pointer("/a~1b/~0c".into())),
-        ("\"X-Commit\"", CommitAssertion::Header("x-commit".into())),
+        ("\"X-Commit\"", header("x-commit", None)),
         ("'commit: ([0-9a-f]+)'", CommitAssertion::Regex("commit: ([0-9a-f]+)".into())),
         ("{ pointer = \"/x\" }", CommitAssertion::Pointer("/x".into())),
-        ("{ header = \"etag\" }", CommitAssertion::Header("etag".into())),
+        ("{ header = \"etag\" }", header("etag", None)),
+        ("{ header = \"X-Vercel-Id\", regex = '-([0-9a-f]+)$' }", header("x-vercel-id", Some("-([0-9a-f]+)$"))),
+        ("{ meta = \"commit\" }", CommitAssertion::Meta("commit".into())),
         ("{ regex = '/v.*' }", CommitAssertion::Regex("/v.*".into())),
     ] {
         assert_eq!(health(&format!("commit = {text}")).commit, Some(expected), "{text}");
@@ -244,7 +261,7 @@ fn keys_that_do_not_exist_are_refused_everywhere() {
     refused(
         &target("health.commit = { xpath = \"x\" }"),
         3,
-        &["\"xpath\" in [target.health.commit]", "pointer, header, regex"],
+        &["\"xpath\" in [target.health.commit]", "pointer, header, meta, regex"],
     );
     refused("[policy]\n\"dead\\u001bline\" = 1", 2, &["\"dead\\u{1b}line\""]);
 }
@@ -294,7 +311,8 @@ fn values_out_of_range_are_refused() {
                 "{ header = \"a b\" }",
                 "{ regex = \"\" }",
                 "5",
-                "{ header = \"a\", regex = \"b\" }",
+                "{ header = \"a\", pointer = \"/b\" }",
+                "{ meta = \"<a>\" }",
                 "\"/a~\"",
             ],
         ),
@@ -374,7 +392,7 @@ fn what_must_be_there_is_asked_for() {
     refused(
         &target("health = { path = \"/\", url = \"https://x/\" }"),
         3,
-        &["has both path and url; expected one of them"],
+        &["has several of path, url, tcp and grpc; expected one of them"],
     );
 }
 
@@ -488,7 +506,7 @@ fn files_and_lists_have_a_largest_size() {
 fn a_repository_that_is_not_trusted_gets_its_safe_keys_only() {
     let config = untrusted(FULL).unwrap();
     let target = &config.targets[0];
-    assert_eq!((&target.database, &target.health), (&None, &None));
+    assert_eq!((&target.database, target.health.len()), (&None, 0));
     assert_eq!(target.provider.as_ref().unwrap().kind, "digitalocean");
     assert!(target.accept_unversioned_health);
     assert_eq!(
@@ -500,7 +518,7 @@ fn a_repository_that_is_not_trusted_gets_its_safe_keys_only() {
     );
     let path = untrusted(&self::target("health = { path = \"/up\", commit = \"/c\" }")).unwrap();
     assert!(path.left_out.is_empty());
-    assert_eq!(only_target(path).health.unwrap().address, HealthAddress::Path("/up".into()));
+    assert_eq!(only_target(path).health[0].address, HealthAddress::Path("/up".into()));
 }
 
 #[test]
@@ -621,7 +639,7 @@ fn the_providers_address_is_encrypted_or_on_this_machine() {
 fn a_health_address_over_http_is_for_the_user_only() {
     let text = target("health = { url = \"http://192.168.1.5:3000/health\" }");
     assert_eq!(
-        only_target(users(&text).unwrap()).health.unwrap().address,
+        only_target(users(&text).unwrap()).health[0].address,
         HealthAddress::Url { url: "http://192.168.1.5:3000/health".into(), user_named: true }
     );
     let error = trusted(&text).unwrap_err();
@@ -690,7 +708,7 @@ deadline = "20m"
         (&database.words.success[..], &database.words.failed[..]),
         (&["done".to_owned()][..], &["bad".to_owned()][..])
     );
-    let health = web.health.as_ref().unwrap();
+    let health = &web.health[0];
     assert_eq!(health.address, HealthAddress::Url { url: "http://localhost:3000/".into(), user_named: true });
     assert_eq!((health.passes, &health.commit), (5, &Some(CommitAssertion::Pointer("/commit".into()))));
     assert_eq!((config.policy.deadline, config.policy.growth), (Duration::from_secs(1_200), 2.0));
@@ -705,7 +723,7 @@ fn what_the_user_names_takes_the_place_of_what_is_not_trusted() {
     let config = combine(repository(&theirs), false, user(&mine)).unwrap();
     let web = &config.targets[0];
     assert_eq!(web.database.as_ref().unwrap().url_env, "DB");
-    let health = web.health.as_ref().unwrap();
+    let health = &web.health[0];
     assert_eq!(health.address, HealthAddress::Url { url: "https://mine.example/".into(), user_named: true });
     assert_eq!(health.commit, Some(CommitAssertion::Pointer("/commit".into())));
     // The user's address makes theirs irrelevant; of the database table other keys are missed.
@@ -760,7 +778,7 @@ fn has_privilege(config: &Config) -> bool {
     !config.providers.is_empty()
         || config.targets.iter().any(|target| {
             target.database.is_some()
-                || matches!(target.health.as_ref().map(|health| &health.address), Some(HealthAddress::Url { .. }))
+                || target.health.iter().any(|health| !matches!(health.address, HealthAddress::Path(_)))
                 || target.provider.as_ref().is_some_and(|provider| provider.settings.to_string().contains("://"))
         })
 }

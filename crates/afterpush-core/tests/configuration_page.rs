@@ -86,7 +86,7 @@ fn the_defaults_on_the_page_are_those_of_the_program() {
     let table = "[[target]]\nname = \"a\"\ndatabase = { url_env = \"A\" }\nhealth = { path = \"/\" }";
     let config = combine(None, false, Some(Source { name: "x", text: table })).unwrap();
     let target = &config.targets[0];
-    let health = target.health.as_ref().unwrap();
+    let health = &target.health[0];
     let database = target.database.as_ref().unwrap();
     let words = DatabaseWords::default();
     let minutes = |duration: std::time::Duration| format!("\"{}m\"", duration.as_secs() / 60);
@@ -103,6 +103,8 @@ fn the_defaults_on_the_page_are_those_of_the_program() {
         ("monitors", config.monitors.to_string()),
         ("status", health.status[0].to_string()),
         ("passes", health.passes.to_string()),
+        ("flakes", health.flakes.to_string()),
+        ("method", "\"GET\"".to_owned()),
         ("failures", health.failures.to_string()),
         ("timeout", format!("{:?}", format!("{:?}", health.timeout))),
         ("deployments", format!("{:?}", database.deployments)),
