@@ -91,7 +91,9 @@ pub(super) fn insecure(error: &rustls::Error, place: &str) -> Fault {
         }
         CertificateError::NotValidForName => "is for another host".to_owned(),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let names: Vec<&str> = presented.iter().map(|name| name.as_str()).take(3).collect();
+            // `DnsName("example.com")`
+            let names: Vec<&str> =
+                presented.iter().take(3).map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
             format!("is for another host: {}", names.join(", "))
         }
         CertificateError::UnknownIssuer => "is from an authority that this machine does not know".to_owned(),
