@@ -125,13 +125,12 @@ impl Permission {
         Ok(route)
     }
 
-    /// The addresses of the URL's host, by its name or written, to which a connection may be made. None has a port.
+    /// The addresses, without a port, to which a connection to the URL's host may be made. [`Self::check`] has judged the URL, and
+    /// with it an address that is written in it.
     pub(super) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, LookupError> {
-        let host = host_text(url).unwrap_or_default();
         match literal(url) {
-            Some(address) if self.admits(&host, address) => Ok(vec![SocketAddr::new(address, 0)]),
-            Some(address) => Err(LookupError::from(Refused { host, address })),
-            None => self.look_up(host).await,
+            Some(address) => Ok(vec![SocketAddr::new(address, 0)]),
+            None => self.look_up(host_text(url).unwrap_or_default()).await,
         }
     }
 

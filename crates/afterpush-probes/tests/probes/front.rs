@@ -36,9 +36,10 @@ impl Authority {
         &self.pem
     }
 
-    /// Starts a front with a certificate for this name that expires at midnight so many days from now. Its thread ends with
+    /// Starts a front with a certificate for this name that expires at midnight so many days from now; it hangs up on who does
+    /// not agree on `protocol`. Its thread ends with
     /// the test's process.
-    pub(crate) fn front(&self, name: &str, days: i64, to: SocketAddr) -> SocketAddr {
+    pub(crate) fn front(&self, name: &str, days: i64, to: SocketAddr, protocol: Option<&'static str>) -> SocketAddr {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let end = end_of(days);
         params.not_before = date_time_ymd(2020, 1, 1);
@@ -54,7 +55,7 @@ impl Authority {
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        start(TlsAcceptor::from(Arc::new(config)), to)
+        start(TlsAcceptor::from(Arc::new(config)), to, protocol)
     }
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn end_of(days: i64) -> jiff::civil::Date {
     today.checked_add(days.days()).unwrap()
 }
 
-fn start(acceptor: TlsAcceptor, to: SocketAddr) -> SocketAddr {
+fn start(acceptor: TlsAcceptor, to: SocketAddr, protocol: Option<&'static str>) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -75,6 +76,9 @@ fn start(acceptor: TlsAcceptor, to: SocketAddr) -> SocketAddr {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
                     let Ok(mut outer) = acceptor.accept(stream).await else { return };
+                    if protocol.is_some() && outer.get_ref().1.alpn_protocol() != protocol.map(str::as_bytes) {
+                        return;
+                    }
                     let mut inner = TcpStream::connect(to).await.unwrap();
                     let _ = copy_bidirectional(&mut outer, &mut inner).await;
                 });

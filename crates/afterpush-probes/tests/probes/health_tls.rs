@@ -31,13 +31,13 @@ async fn certificates_are_judged_by_the_authorities_of_this_machine_and_their_fa
     let (known, unknown) = (Authority::new("known"), Authority::new("unknown"));
     let to = server.address;
     let fronts = [
-        known.front("localhost", 90, to),
-        known.front("localhost", 11, to),
-        known.front("localhost", -1, to),
-        known.front("other.example", 90, to),
-        unknown.front("localhost", 90, to),
-        known.front("localhost", 11, grpc),
-        known.front("other.example", 90, grpc),
+        known.front("localhost", 90, to, None),
+        known.front("localhost", 11, to, None),
+        known.front("localhost", -1, to, None),
+        known.front("other.example", 90, to, None),
+        unknown.front("localhost", 90, to, None),
+        known.front("localhost", 11, grpc, Some("h2")),
+        known.front("other.example", 90, grpc, Some("h2")),
     ];
     let directory = tempfile::tempdir().unwrap();
     let authorities = directory.path().join("ca.pem");
