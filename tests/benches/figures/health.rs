@@ -19,6 +19,8 @@ use tokio::runtime::Builder;
 use crate::timing::{aim, line, milliseconds, rounds, time};
 
 const COMMIT: &str = "1234567890abcdef1234567890abcdef12345678";
+/// Marks the process that has the authority, and says where it is.
+const AUTHORITY: &str = "AFTERPUSH_BENCH_AUTHORITY";
 const NGINX: &str = "/usr/sbin/nginx";
 /// A check is to cost at most so many times what a bare client needs.
 const AIM: f64 = 1.5;
@@ -26,7 +28,7 @@ const AIM: f64 = 1.5;
 pub(crate) fn health(numbers: &[usize]) {
     let count = numbers.first().copied().unwrap_or(200);
     // The probe takes the authorities from the environment, which only a new process can be given.
-    let Some(authority) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) else {
+    let Some(authority) = std::env::var_os(AUTHORITY).map(PathBuf::from) else {
         return again_with_authority(count);
     };
     let Some(directory) = authority.parent() else { return };
@@ -97,7 +99,11 @@ fn again_with_authority(count: usize) {
         return;
     }
     let mut again = Command::new(std::env::current_exe().unwrap());
-    again.args(["health".to_owned(), count.to_string()]).env("SSL_CERT_FILE", &certificate).env_remove("SSL_CERT_DIR");
+    again
+        .args(["health".to_owned(), count.to_string()])
+        .env(AUTHORITY, &certificate)
+        .env("SSL_CERT_FILE", &certificate)
+        .env_remove("SSL_CERT_DIR");
     assert!(again.status().unwrap().success());
 }
 
@@ -114,12 +120,12 @@ impl Nginx {
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
         let place = directory.display();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
+            .map(|kind| format!("{kind}_temp_path \"{place}/{kind}\";\n"))
             .concat();
         let config = format!(
-            "daemon off;\nmaster_process off;\npid {place}/pid;\nerror_log {place}/error.log;\nevents {{}}\n\
+            "daemon off;\nmaster_process off;\npid \"{place}/pid\";\nerror_log \"{place}/error.log\";\nevents {{}}\n\
              http {{\naccess_log off;\n{temporary}server {{\nlisten 127.0.0.1:{};\nlisten 127.0.0.1:{} ssl;\n\
-             ssl_certificate {place}/localhost.pem;\nssl_certificate_key {place}/key.pem;\n\
+             ssl_certificate \"{place}/localhost.pem\";\nssl_certificate_key \"{place}/key.pem\";\n\
              location / {{ default_type application/json; return 200 '{{\"commit\":\"{COMMIT}\"}}'; }}\n}}\n}}\n",
             ports[0], ports[1]
         );
