@@ -8,6 +8,7 @@ mod courtesies;
 mod demo;
 mod gits;
 mod hanging;
+mod health;
 mod hook_places;
 mod house;
 mod installer_kills;

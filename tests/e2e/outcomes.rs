@@ -22,7 +22,7 @@ impl Scene {
         Self::with_live_url("https://storefront.example.invalid", more)
     }
 
-    fn with_live_url(live_url: &str, policy: &str) -> Self {
+    pub(crate) fn with_live_url(live_url: &str, policy: &str) -> Self {
         Self::without_token(live_url, &format!("{SHORT}{policy}"))
     }
 
@@ -31,7 +31,7 @@ impl Scene {
     }
 
     /// Pushes as people do, with the token in the environment.
-    fn push(&self, project: &Project<'_>) -> String {
+    pub(crate) fn push(&self, project: &Project<'_>) -> String {
         let said = Said::of(project.push_command(&["origin", "main"]).env("DIGITALOCEAN_ACCESS_TOKEN", TOKEN));
         assert_eq!(said.code, Some(0), "{said:?}");
         let commit = project.head();
@@ -41,7 +41,7 @@ impl Scene {
     }
 }
 
-fn ended(project: &Project<'_>, commit: &str, outcome: &str, code: i32) -> (Value, Said) {
+pub(crate) fn ended(project: &Project<'_>, commit: &str, outcome: &str, code: i32) -> (Value, Said) {
     let result = project.result(commit);
     assert_eq!(result["outcome"], outcome, "{result:#}");
     assert_eq!((&result["phase"], &result["commit"]), (&"finished".into(), &commit.into()));

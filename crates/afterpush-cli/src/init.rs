@@ -199,6 +199,6 @@ services:
             body.lines().map(|line| line.trim_start_matches("# ")).filter(is_code).map(|l| format!("{l}\n")).collect();
         let config = combine(Some(Source { name: "x", text: &code }), false, None).unwrap();
         let main = RefName::parse("refs/heads/main").unwrap();
-        assert!(config.targets_of(&main).next().unwrap().health.is_some());
+        assert!(config.targets_of(&main).next().unwrap().health.len() == 1);
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use afterpush_core::{
-    file::{Report, StageReport, TargetReport},
+    file::{CheckReport, Report, StageReport, TargetReport},
     run::{OutcomeWord, Verdict},
     text::clean_line,
 };
@@ -200,9 +200,27 @@ fn write_target(text: &mut String, target: &TargetReport) {
             facts.push(format!("trouble: {}", newest(stage)));
         }
         line(text, &format!("    {:<9} {:<11} {}", stage.stage.word(), stage.verdict.to_string(), facts.join("; ")));
+        write_checks(text, &stage.checks);
     }
     if let Some(site) = &target.site_url {
         line(text, &format!("    site      {}", clean(site)));
+    }
+}
+
+/// The checks of a stage, where there are several, and whatever a check has to say beside its newest answer.
+fn write_checks(text: &mut String, checks: &[CheckReport]) {
+    for check in checks {
+        if checks.len() > 1 {
+            let said = clean(check.trouble.as_deref().unwrap_or(&check.summary));
+            line(text, &format!("      {:<14} {:<8} {said}", clean(&check.name), check.verdict.to_string()));
+        }
+        for part in &check.sub_checks {
+            let state = part.healthy.map_or("unknown", |healthy| if healthy { "ok" } else { "not ok" });
+            line(text, &format!("        {:<12} {state:<8} {}", clean(&part.name), clean(&part.summary)));
+        }
+        if let Some(warning) = &check.warning {
+            line(text, &format!("        warning: {}", clean(warning)));
+        }
     }
 }
 

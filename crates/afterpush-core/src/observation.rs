@@ -1,6 +1,9 @@
 //! What the stages answer: one observation for each question that was answered.
 
-use crate::run::SeenCommit;
+use crate::{
+    fault::Fault,
+    run::{SeenCommit, SubCheck},
+};
 
 /// One answer of a hosting provider about the pushed commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -107,13 +110,24 @@ pub enum RowState {
     Failed,
 }
 
-/// One answer of the health check.
+/// One round of a target's health checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthObservation {
+    /// What each check answered, or why it could not, in the order of the plan.
+    pub checks: Vec<Result<CheckObservation, Fault>>,
+}
+
+/// One answer of one health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckObservation {
     /// Whether the answer is as the configuration expects, the commit aside.
     pub healthy: bool,
     /// The commit that the answer names, when the configuration says where to find it.
     pub commit: Option<SeenCommit>,
-    /// The answer in a few words for people, such as "200 in 12 ms".
+    /// The answer in a few words for people, such as "200, commit 1234567".
     pub summary: String,
+    /// The parts that the answer reports one by one, such as the application's database.
+    pub sub_checks: Vec<SubCheck>,
+    /// What is well now and will not stay so, such as a certificate that expires soon.
+    pub warning: Option<String>,
 }

@@ -314,6 +314,18 @@ pub struct SeenCommit {
     pub relation: Relation,
 }
 
+/// A part of an application, as its own health answer reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SubCheck {
+    /// Its name in the answer, or the JSON pointer that names it.
+    pub name: String,
+    /// Whether it is well; null when the answer's word for it is not known.
+    pub healthy: Option<bool>,
+    /// What the answer says of it, cleaned.
+    pub summary: String,
+}
+
 impl SeenCommit {
     /// Compares a reported id with the pushed commit, as far as that goes without the repository: [`Relation::Same`] or
     /// [`Relation::Other`]. Whoever has the repository at hand raises `Other` to `Contains` where history says so.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use afterpush_core::{
     config::{
         CommitAssertion, Config, ConfigError, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress,
-        HealthConfig, ProviderConfig, Reaction, RefPattern, Source, Target, combine,
+        HealthConfig, HealthMethod, ProviderConfig, Reaction, RefPattern, Source, Target, combine,
     },
     id::RefName,
     policy::Policy,
@@ -48,7 +48,7 @@ fn only_target(config: Config) -> Target {
 }
 
 fn health(lines: &str) -> HealthConfig {
-    only_target(trusted(&target(&format!("health = {{ path = \"/\", {lines} }}"))).unwrap()).health.unwrap()
+    only_target(trusted(&target(&format!("health = {{ path = \"/\", {lines} }}"))).unwrap()).health.remove(0)
 }
 
 /// Every key once.
@@ -108,14 +108,17 @@ fn every_key_reaches_its_place() {
                 failed: word_list(&["broken", "lost"]),
             },
         }),
-        health: Some(HealthConfig {
-            address: HealthAddress::Url { url: "https://example.com/health?full=1".into(), user_named: false },
+        health: vec![HealthConfig {
             status: vec![200, 204],
             commit: Some(CommitAssertion::Pointer("/build/commit".into())),
             passes: 2,
             failures: 7,
             timeout: Duration::from_millis(1_500),
-        }),
+            ..HealthConfig::of(HealthAddress::Url {
+                url: "https://example.com/health?full=1".into(),
+                user_named: false,
+            })
+        }],
         accept_unversioned_health: true,
     };
     assert_eq!(config.targets, [expected]);
@@ -155,16 +158,112 @@ fn what_is_not_set_has_its_default() {
         }
     );
     assert_eq!(
-        target.health.unwrap(),
-        HealthConfig {
+        target.health,
+        [HealthConfig {
+            name: "health".into(),
             address: HealthAddress::Path("/up".into()),
+            method: HealthMethod::Get,
             status: vec![200],
+            contains: vec![],
+            excludes: vec![],
+            equals: vec![],
+            depends: vec![],
+            max_latency: None,
             commit: None,
             passes: 3,
             failures: 5,
+            flakes: 0,
             timeout: Duration::from_secs(10),
-        }
+        }]
     );
+}
+
+#[test]
+fn several_health_checks_have_a_name_each() {
+    let text = target(
+        "[[target.health]]\npath = \"/\"\n[[target.health]]\nname = \"mail\"\ntcp = \"mail.example.com:25\"\n\
+         [[target.health]]\nname = \"api\"\ngrpc = \"https://api.example.com\"\nservice = \"shop.Cart\"\ncommit = \"x-commit\"",
+    );
+    let checks = only_target(trusted(&text).unwrap()).health;
+    assert_eq!(checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), ["health", "mail", "api"]);
+    assert_eq!(checks[1].address, HealthAddress::Tcp { place: "mail.example.com:25".into(), user_named: false });
+    let url = "https://api.example.com".to_owned();
+    assert_eq!(checks[2].address, HealthAddress::Grpc { url, service: "shop.Cart".into(), user_named: false });
+    let same = only_target(trusted(&target("health = [{ path = \"/\" }]")).unwrap()).health;
+    assert_eq!(same, [HealthConfig::of(HealthAddress::Path("/".into()))]);
+
+    let two = "[[target.health]]\npath = \"/\"\n";
+    refused(&target(&two.repeat(2)), 5, &["target.health has two checks of the name \"health\""]);
+    refused(&target("health = []"), 3, &["target.health has 0 checks", "up to 20"]);
+    refused(&target(&format!("health = [{}]", "{ path = \"/\" },".repeat(21))), 3, &["has 21 checks"]);
+}
+
+#[test]
+fn what_a_health_answer_has_to_be_is_read() {
+    let check = health(
+        "method = \"HEAD\", status = [\"2xx\", 302], max_latency = \"800ms\", flakes = 2, commit = \"x-commit\"",
+    );
+    assert_eq!((check.method, check.flakes), (HealthMethod::Head, 2));
+    assert_eq!((check.status.len(), check.status[99], check.status[100]), (101, 299, 302));
+    assert_eq!(check.max_latency, Some(Duration::from_millis(800)));
+    let check = health(
+        "contains = \"ok\", excludes = [\"a\", \"b\"], depends = \"/db\", equals = { \"/n\" = 3, \"/t\" = \"x\", \"/b\" = true }",
+    );
+    assert_eq!(
+        (check.contains, check.excludes.len(), check.depends),
+        (vec!["ok".to_owned()], 2, vec!["/db".to_owned()])
+    );
+    let value = |text: &str| check.equals.iter().find(|(pointer, _)| pointer == text).unwrap().1.to_string();
+    assert_eq!((value("/n").as_str(), value("/t").as_str(), value("/b").as_str()), ("3", "\"x\"", "true"));
+}
+
+#[test]
+fn a_key_that_its_kind_of_check_does_not_look_at_is_refused() {
+    for (lines, key) in [
+        ("tcp = \"a.example:1\", status = 200", "status"),
+        ("tcp = \"a.example:1\", commit = \"x-commit\"", "commit"),
+        ("tcp = \"a.example:1\", contains = \"x\"", "contains"),
+        ("grpc = \"https://a.example\", method = \"GET\"", "method"),
+        ("grpc = \"https://a.example\", commit = \"/commit\"", "commit outside of a header"),
+        ("path = \"/\", method = \"HEAD\", depends = \"/db\"", "depends"),
+        ("path = \"/\", method = \"HEAD\", commit = \"/commit\"", "commit in the body"),
+    ] {
+        refused(&target(&format!("health = {{ {lines} }}")), 3, &["target.health has", key, "which means nothing to"]);
+    }
+    refused(&target("health = { path = \"/\", service = \"x\" }"), 3, &["a service without grpc"]);
+    for lines in [
+        "tcp = \"a.example\"",
+        "tcp = \"a.example:0\"",
+        "tcp = \"a.example:1/x\"",
+        "tcp = \"u@a.example:1\"",
+        "grpc = \"https://a.example/x\"",
+        "path = \"/\", method = \"POST\"",
+        "path = \"/\", status = \"1xx\"",
+        "path = \"/\", equals = { a = 1 }",
+        "path = \"/\", equals = { \"/a\" = 1.5 }",
+        "path = \"/\", depends = \"db\"",
+        "path = \"/\", contains = []",
+    ] {
+        refused(&target(&format!("health = {{ {lines} }}")), 3, &["target.health."]);
+    }
+    let plain = trusted(&target("health = { grpc = \"http://a.example\" }")).unwrap_err();
+    assert!(plain.expected.contains("http:// only in your own configuration file"), "{plain}");
+}
+
+#[test]
+fn the_users_check_is_put_over_the_one_of_its_name() {
+    let theirs = target(
+        "[[target.health]]\nname = \"site\"\npath = \"/\"\ncommit = \"/c\"\n[[target.health]]\nname = \"mail\"\ntcp = \"mail.example:25\"",
+    );
+    let mine = target(
+        "[[target.health]]\nname = \"site\"\npasses = 7\n[[target.health]]\nname = \"mine\"\nurl = \"http://10.0.0.1/\"",
+    );
+    let config = combine(repository(&theirs), false, user(&mine)).unwrap();
+    let shown: Vec<_> = config.targets[0].health.iter().map(|check| (check.name.as_str(), check.passes)).collect();
+    assert_eq!(shown, [("site", 7), ("mine", 3)]);
+    assert!(config.targets[0].health[0].commit.is_some());
+    assert_eq!(config.left_out.len(), 1);
+    assert!(config.left_out[0].contains("health.tcp in"), "{:?}", config.left_out);
 }
 
 #[test]
@@ -176,13 +275,19 @@ fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
 
 #[test]
 fn the_commit_is_a_pointer_a_header_or_a_regular_expression_by_its_form() {
+    let header = |name: &str, regex: Option<&str>| CommitAssertion::Header {
+        name: name.into(),
+        regex: regex.map(str::to_owned),
+    };
     for (text, expected) in [
         ("\"/commit\"", CommitAssertion::Pointer("/commit".into())),
         ("\"/a~1b/~0c\"", CommitAssertion::Pointer("/a~1b/~0c".into())),
-        ("\"X-Commit\"", CommitAssertion::Header("x-commit".into())),
+        ("\"X-Commit\"", header("x-commit", None)),
         ("'commit: ([0-9a-f]+)'", CommitAssertion::Regex("commit: ([0-9a-f]+)".into())),
         ("{ pointer = \"/x\" }", CommitAssertion::Pointer("/x".into())),
-        ("{ header = \"etag\" }", CommitAssertion::Header("etag".into())),
+        ("{ header = \"etag\" }", header("etag", None)),
+        ("{ header = \"X-Vercel-Id\", regex = '-([0-9a-f]+)$' }", header("x-vercel-id", Some("-([0-9a-f]+)$"))),
+        ("{ meta = \"commit\" }", CommitAssertion::Meta("commit".into())),
         ("{ regex = '/v.*' }", CommitAssertion::Regex("/v.*".into())),
     ] {
         assert_eq!(health(&format!("commit = {text}")).commit, Some(expected), "{text}");
@@ -244,7 +349,7 @@ fn keys_that_do_not_exist_are_refused_everywhere() {
     refused(
         &target("health.commit = { xpath = \"x\" }"),
         3,
-        &["\"xpath\" in [target.health.commit]", "pointer, header, regex"],
+        &["\"xpath\" in [target.health.commit]", "pointer, header, meta, regex"],
     );
     refused("[policy]\n\"dead\\u001bline\" = 1", 2, &["\"dead\\u{1b}line\""]);
 }
@@ -294,7 +399,8 @@ fn values_out_of_range_are_refused() {
                 "{ header = \"a b\" }",
                 "{ regex = \"\" }",
                 "5",
-                "{ header = \"a\", regex = \"b\" }",
+                "{ header = \"a\", pointer = \"/b\" }",
+                "{ meta = \"<a>\" }",
                 "\"/a~\"",
             ],
         ),
@@ -374,7 +480,7 @@ fn what_must_be_there_is_asked_for() {
     refused(
         &target("health = { path = \"/\", url = \"https://x/\" }"),
         3,
-        &["has both path and url; expected one of them"],
+        &["has several of path, url, tcp and grpc; expected one of them"],
     );
 }
 
@@ -488,7 +594,7 @@ fn files_and_lists_have_a_largest_size() {
 fn a_repository_that_is_not_trusted_gets_its_safe_keys_only() {
     let config = untrusted(FULL).unwrap();
     let target = &config.targets[0];
-    assert_eq!((&target.database, &target.health), (&None, &None));
+    assert_eq!((&target.database, target.health.len()), (&None, 0));
     assert_eq!(target.provider.as_ref().unwrap().kind, "digitalocean");
     assert!(target.accept_unversioned_health);
     assert_eq!(
@@ -500,7 +606,7 @@ fn a_repository_that_is_not_trusted_gets_its_safe_keys_only() {
     );
     let path = untrusted(&self::target("health = { path = \"/up\", commit = \"/c\" }")).unwrap();
     assert!(path.left_out.is_empty());
-    assert_eq!(only_target(path).health.unwrap().address, HealthAddress::Path("/up".into()));
+    assert_eq!(only_target(path).health[0].address, HealthAddress::Path("/up".into()));
 }
 
 #[test]
@@ -621,7 +727,7 @@ fn the_providers_address_is_encrypted_or_on_this_machine() {
 fn a_health_address_over_http_is_for_the_user_only() {
     let text = target("health = { url = \"http://192.168.1.5:3000/health\" }");
     assert_eq!(
-        only_target(users(&text).unwrap()).health.unwrap().address,
+        only_target(users(&text).unwrap()).health[0].address,
         HealthAddress::Url { url: "http://192.168.1.5:3000/health".into(), user_named: true }
     );
     let error = trusted(&text).unwrap_err();
@@ -690,7 +796,7 @@ deadline = "20m"
         (&database.words.success[..], &database.words.failed[..]),
         (&["done".to_owned()][..], &["bad".to_owned()][..])
     );
-    let health = web.health.as_ref().unwrap();
+    let health = &web.health[0];
     assert_eq!(health.address, HealthAddress::Url { url: "http://localhost:3000/".into(), user_named: true });
     assert_eq!((health.passes, &health.commit), (5, &Some(CommitAssertion::Pointer("/commit".into()))));
     assert_eq!((config.policy.deadline, config.policy.growth), (Duration::from_secs(1_200), 2.0));
@@ -705,7 +811,7 @@ fn what_the_user_names_takes_the_place_of_what_is_not_trusted() {
     let config = combine(repository(&theirs), false, user(&mine)).unwrap();
     let web = &config.targets[0];
     assert_eq!(web.database.as_ref().unwrap().url_env, "DB");
-    let health = web.health.as_ref().unwrap();
+    let health = &web.health[0];
     assert_eq!(health.address, HealthAddress::Url { url: "https://mine.example/".into(), user_named: true });
     assert_eq!(health.commit, Some(CommitAssertion::Pointer("/commit".into())));
     // The user's address makes theirs irrelevant; of the database table other keys are missed.
@@ -760,7 +866,7 @@ fn has_privilege(config: &Config) -> bool {
     !config.providers.is_empty()
         || config.targets.iter().any(|target| {
             target.database.is_some()
-                || matches!(target.health.as_ref().map(|health| &health.address), Some(HealthAddress::Url { .. }))
+                || target.health.iter().any(|health| !matches!(health.address, HealthAddress::Path(_)))
                 || target.provider.as_ref().is_some_and(|provider| provider.settings.to_string().contains("://"))
         })
 }

@@ -8,11 +8,16 @@ use afterpush_core::{
     policy::Policy,
 };
 
+const HEALTH_PAGE: &str = include_str!("../../../docs/health.md");
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 
 /// The examples of the page: its blocks of TOML, each with the name of its file in the first line.
 fn examples() -> Vec<&'static str> {
-    let after_fences = PAGE.split("\n```toml\n").skip(1);
+    examples_of(PAGE)
+}
+
+fn examples_of(page: &'static str) -> Vec<&'static str> {
+    let after_fences = page.split("\n```toml\n").skip(1);
     after_fences.map(|after| after.split("\n```").next().unwrap()).collect()
 }
 
@@ -27,9 +32,9 @@ fn keys_of(table: &str) -> Vec<String> {
 
 #[test]
 fn every_example_is_a_valid_file() {
-    let examples = examples();
-    assert_eq!(examples.len(), 3);
-    for text in examples {
+    let (examples, of_health) = (examples(), examples_of(HEALTH_PAGE));
+    assert_eq!((examples.len(), of_health.len()), (3, 2));
+    for text in [examples, of_health].concat() {
         let source = |name| Some(Source { name, text });
         let name = text.lines().next().unwrap();
         let config = match name {
@@ -86,7 +91,7 @@ fn the_defaults_on_the_page_are_those_of_the_program() {
     let table = "[[target]]\nname = \"a\"\ndatabase = { url_env = \"A\" }\nhealth = { path = \"/\" }";
     let config = combine(None, false, Some(Source { name: "x", text: table })).unwrap();
     let target = &config.targets[0];
-    let health = target.health.as_ref().unwrap();
+    let health = &target.health[0];
     let database = target.database.as_ref().unwrap();
     let words = DatabaseWords::default();
     let minutes = |duration: std::time::Duration| format!("\"{}m\"", duration.as_secs() / 60);
@@ -103,6 +108,8 @@ fn the_defaults_on_the_page_are_those_of_the_program() {
         ("monitors", config.monitors.to_string()),
         ("status", health.status[0].to_string()),
         ("passes", health.passes.to_string()),
+        ("flakes", health.flakes.to_string()),
+        ("method", "\"GET\"".to_owned()),
         ("failures", health.failures.to_string()),
         ("timeout", format!("{:?}", format!("{:?}", health.timeout))),
         ("deployments", format!("{:?}", database.deployments)),

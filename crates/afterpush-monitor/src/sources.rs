@@ -7,10 +7,10 @@ use afterpush_core::{
     fault::{Fault, with_causes},
     file::{PushSource, Request},
     id::CommitId,
-    machine::{Answer, Pace, StagePlan, TargetPlan},
+    machine::{Answer, CheckPlan, Pace, StagePlan, TargetPlan},
     run::StageKind,
 };
-use afterpush_probes::{DatabaseProbe, HealthProbe};
+use afterpush_probes::{DatabaseProbe, HealthChecks};
 use afterpush_providers::{Carrier, Provider, Question, Reply, Setup, registry};
 use afterpush_store::Environment;
 use thiserror::Error;
@@ -60,7 +60,7 @@ pub struct Sources(Vec<TargetSources>);
 struct TargetSources {
     provider: Option<Rc<ProviderSource>>,
     database: Option<Rc<DatabaseProbe>>,
-    health: Option<Rc<HealthProbe>>,
+    health: Option<Rc<HealthChecks>>,
 }
 
 /// A provider with what carries its requests.
@@ -194,7 +194,7 @@ impl Sources {
             }
             let answer = match (database, health) {
                 (Some(database), _) => database.ask().await.map(Answer::Database),
-                (None, Some(health)) => health.ask(site_url.as_deref()).await.map(Answer::Health),
+                (None, Some(health)) => Ok(Answer::Health(health.ask(site_url.as_deref()).await)),
                 (None, None) => Err(mixed_up()),
             };
             (answer, Pace::default())
@@ -257,16 +257,14 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         },
     };
     let loopback_provider = provider.as_ref().is_some_and(|provider| provider.is_on_loopback());
-    let needs_site = target.health.as_ref().is_some_and(|health| matches!(health.address, HealthAddress::Path(_)));
-    let (health, health_plan) = match &target.health {
-        None => (None, unavailable("not configured")),
-        Some(_) if needs_site && provider.is_none() => {
-            (None, unavailable("its path is on the deployment's address, which no provider tells"))
-        }
-        Some(health) => {
-            let probe = HealthProbe::new(health.clone(), kit.commit.clone(), loopback_provider);
-            (Some(Rc::new(probe)), StagePlan::Ask)
-        }
+    let needs_site = target.health.iter().any(|check| matches!(check.address, HealthAddress::Path(_)));
+    let (health, health_plan) = if target.health.is_empty() {
+        (None, unavailable("not configured"))
+    } else if needs_site && provider.is_none() {
+        (None, unavailable("its path is on the deployment's address, which no provider tells"))
+    } else {
+        let checks = HealthChecks::new(&target.health, kit.commit, loopback_provider);
+        (Some(Rc::new(checks)), StagePlan::Ask)
     };
     let plan = TargetPlan {
         name: target.name.clone(),
@@ -274,9 +272,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         database: database_plan,
         health: health_plan,
         health_needs_site: needs_site,
-        health_names_commit: target.health.as_ref().is_some_and(|health| health.commit.is_some()),
-        health_passes: target.health.as_ref().map_or(1, |health| health.passes),
-        health_failures: target.health.as_ref().map_or(1, |health| health.failures),
+        health_checks: target.health.iter().map(CheckPlan::of).collect(),
         accept_unversioned_health: target.accept_unversioned_health,
     };
     Ok((TargetSources { provider, database, health }, plan))

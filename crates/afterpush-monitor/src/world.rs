@@ -254,7 +254,10 @@ fn with_relations(mut answer: Answer, git: Option<&Git>, commit: &CommitId) -> A
         Answer::Provider(observation) => {
             observation.serving.iter_mut().filter_map(|serving| serving.commit.as_mut()).for_each(raise);
         }
-        Answer::Health(observation) => observation.commit.iter_mut().for_each(raise),
+        Answer::Health(observation) => {
+            let answers = observation.checks.iter_mut().flatten();
+            answers.filter_map(|answer| answer.commit.as_mut()).for_each(raise);
+        }
         Answer::Database(DatabaseObservation::Row(row)) => raise(&mut row.commit),
         Answer::Database(DatabaseObservation::NoRow) => {}
     }

@@ -1,5 +1,5 @@
-//! The two probes that prove a deployment from outside the hosting provider: a row of the deployments table, and an HTTP
-//! health check.
+//! The two probes that prove a deployment from outside the hosting provider: a row of the deployments table, and the
+//! health checks over HTTP, TCP and gRPC.
 //!
 //! Each `ask` makes exactly one observation or one fault. Probes decide nothing: how many passes or failures count, and
 //! when to ask again, is the state machine's business. Invariant: no address of a database, no credential and no query of
@@ -12,4 +12,4 @@ pub mod health;
 mod sqlite;
 
 pub use database::DatabaseProbe;
-pub use health::HealthProbe;
+pub use health::{HealthChecks, HealthProbe};

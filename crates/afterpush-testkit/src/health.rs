@@ -16,7 +16,9 @@ pub struct App {
 
 #[derive(Default)]
 struct Shared {
-    commit: String,
+    /// Answered by turns.
+    commits: Vec<String>,
+    parts: String,
     status: u16,
     headers: Vec<String>,
     asked: usize,
@@ -50,9 +52,19 @@ impl App {
 
     /// From now on it is healthy and this commit.
     pub fn serve(&self, commit: &str) {
+        self.serve_by_turns(&[commit]);
+    }
+
+    /// From now on it is healthy and these commits by turns, as behind a load balancer while a new version rolls out.
+    pub fn serve_by_turns(&self, commits: &[&str]) {
         let mut shared = lock(&self.shared);
-        commit.clone_into(&mut shared.commit);
+        shared.commits = commits.iter().map(|commit| (*commit).to_owned()).collect();
         shared.status = 200;
+    }
+
+    /// From now on its answer reports these parts, a JSON value, under `checks`.
+    pub fn report(&self, parts: &str) {
+        parts.clone_into(&mut lock(&self.shared).parts);
     }
 
     /// From now on it answers with this status code.
@@ -95,7 +107,10 @@ fn answer(mut stream: TcpStream, shared: &Mutex<Shared>) -> std::io::Result<()> 
         let mut shared = lock(shared);
         shared.headers.extend(names);
         shared.asked += 1;
-        (shared.status, format!("{{\"status\":\"ok\",\"commit\":\"{}\"}}", shared.commit))
+        let turn = shared.asked % shared.commits.len().max(1);
+        let commit = shared.commits.get(turn).map_or("", String::as_str);
+        let parts = if shared.parts.is_empty() { String::new() } else { format!(",\"checks\":{}", shared.parts) };
+        (shared.status, format!("{{\"status\":\"ok\",\"commit\":\"{commit}\"{parts}}}"))
     };
     let length = body.len();
     write!(

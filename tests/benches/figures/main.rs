@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod hang;
+mod health;
 mod managers;
 mod memory;
 mod polling;
@@ -12,12 +13,13 @@ mod timing;
 /// Prints one figure; the numbers that stand behind its name on the command line say how large.
 type Print = fn(&[usize]);
 
-const FIGURES: [(&str, Print); 8] = [
+const FIGURES: [(&str, Print); 9] = [
     ("hook", managers::hook),
     ("managers", managers::managers),
     ("many", managers::many),
     ("hang", hang::hang),
     ("races", races::races),
+    ("health", health::health),
     ("status", status::status),
     ("memory", memory::memory),
     ("polling", polling::polling),

@@ -19,7 +19,7 @@ mod waiting;
 pub use before_push::{BeforePush, Reaction};
 pub use error::ConfigError;
 pub use model::{
-    CommitAssertion, Config, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress, HealthConfig,
+    CommitAssertion, Config, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress, HealthConfig, HealthMethod,
     PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,
 };
 pub use read::{Source, combine};

@@ -74,8 +74,8 @@ pub struct Target {
     pub provider: Option<ProviderConfig>,
     /// The database check.
     pub database: Option<DatabaseConfig>,
-    /// The health check.
-    pub health: Option<HealthConfig>,
+    /// The health checks, in the order of the files; none when it is not configured.
+    pub health: Vec<HealthConfig>,
     /// Take a passing health check for "live" although nothing named the commit.
     pub accept_unversioned_health: bool,
 }
@@ -194,33 +194,97 @@ impl Default for DatabaseWords {
     }
 }
 
-/// The health check.
+/// One health check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthConfig {
-    /// Where to ask.
+    /// Its name among the target's checks. Default `health`.
+    pub name: String,
+    /// Where to ask, and by which protocol.
     pub address: HealthAddress,
+    /// How to ask over HTTP. Default GET.
+    pub method: HealthMethod,
     /// The status codes that count as healthy. Default 200.
     pub status: Vec<u16>,
+    /// Texts that the body has to hold, every one.
+    pub contains: Vec<String>,
+    /// Texts that the body must not hold.
+    pub excludes: Vec<String>,
+    /// JSON pointers into the body, and the values that have to stand there.
+    pub equals: Vec<(String, serde_json::Value)>,
+    /// JSON pointers to the parts that the body reports, each of which has to be well.
+    pub depends: Vec<String>,
+    /// An answer that takes longer is unhealthy.
+    pub max_latency: Option<Duration>,
     /// Where the answer names its commit; without it a health answer proves nothing about the commit.
     pub commit: Option<CommitAssertion>,
     /// How many passes in a row are needed. Default 3.
     pub passes: u32,
     /// How many unhealthy answers in a row mean that the application is broken. Default 5.
     pub failures: u32,
+    /// How many unhealthy or missing answers a row of passes outlasts. Default 0.
+    pub flakes: u32,
     /// The time limit of one answer. Default 10 s, at most 20 s.
     pub timeout: Duration,
+}
+
+impl HealthConfig {
+    /// A check of this address, with every other key at its default.
+    #[must_use]
+    pub fn of(address: HealthAddress) -> Self {
+        Self {
+            name: "health".to_owned(),
+            address,
+            method: HealthMethod::Get,
+            status: vec![200],
+            contains: Vec::new(),
+            excludes: Vec::new(),
+            equals: Vec::new(),
+            depends: Vec::new(),
+            max_latency: None,
+            commit: None,
+            passes: 3,
+            failures: 5,
+            flakes: 0,
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The methods of HTTP by which a check may ask: those that change nothing, because a check is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthMethod {
+    /// GET
+    Get,
+    /// HEAD: status and headers only.
+    Head,
 }
 
 /// Where a health check asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthAddress {
-    /// A path on the address that the provider's deployment has.
+    /// Over HTTP, a path on the address that the provider's deployment has.
     Path(String),
-    /// A whole address.
+    /// Over HTTP, a whole address.
     Url {
         /// The address: https, or http where `user_named` is true.
         url: String,
         /// Whether the user's own file names it. Only then may it be http, on loopback or in a private network.
+        user_named: bool,
+    },
+    /// Whether a TCP connection can be made.
+    Tcp {
+        /// `host:port`
+        place: String,
+        /// As of a whole address.
+        user_named: bool,
+    },
+    /// The gRPC health service, `grpc.health.v1`.
+    Grpc {
+        /// The server's address without a path: https, or http where `user_named` is true.
+        url: String,
+        /// The service to ask for; empty for the server as a whole.
+        service: String,
+        /// As of a whole address.
         user_named: bool,
     },
 }
@@ -231,7 +295,14 @@ pub enum CommitAssertion {
     /// A JSON pointer into the body, such as `/commit`.
     Pointer(String),
     /// A response header, such as `x-commit`.
-    Header(String),
+    Header {
+        /// Its name, in lower case.
+        name: String,
+        /// Where the commit stands in a longer value: the first group, or the whole match, of this regular expression.
+        regex: Option<String>,
+    },
+    /// The content of an HTML meta tag of this name, such as `commit`.
+    Meta(String),
     /// A regular expression over the body; its first group, or the whole match, is the commit.
     Regex(String),
 }

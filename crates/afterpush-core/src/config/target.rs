@@ -79,7 +79,7 @@ impl TargetLayer {
             database: self.database.map(DatabaseLayer::finish).transpose()?,
             health: match self.health {
                 Some(health) => health.finish(left_out)?,
-                None => None,
+                None => Vec::new(),
             },
             accept_unversioned_health: self.accept_unversioned_health.unwrap_or(false),
         })

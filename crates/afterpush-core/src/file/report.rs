@@ -8,7 +8,7 @@ use super::{Schema, SchemaName};
 use crate::{
     fault::FaultKind,
     id::{CommitId, RefName},
-    run::{Outcome, OutcomeWord, Phase, StageKind, Verdict},
+    run::{Outcome, OutcomeWord, Phase, StageKind, SubCheck, Verdict},
 };
 
 /// The state of one run: the body of status.json and of result.json.
@@ -138,6 +138,9 @@ pub struct StageReport {
     pub commit: Option<String>,
     /// The deployment that it speaks of (provider only).
     pub deployment: Option<DeploymentEvidence>,
+    /// Its checks one by one (health only); since minor version 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckReport>,
     /// How often it was asked.
     pub asked: u32,
     /// The newest trouble, while no answer has come since.
@@ -145,6 +148,31 @@ pub struct StageReport {
     /// When it answered last.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub observed_at: Option<Timestamp>,
+}
+
+/// One health check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckReport {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Its newest answer, in a few words.
+    pub summary: String,
+    /// The commit that it named last, as it named it.
+    pub commit: Option<String>,
+    /// How many passes it has in a row.
+    pub passes: u32,
+    /// How many it needs.
+    pub passes_needed: u32,
+    /// The parts that its newest answer reported.
+    #[serde(default)]
+    pub sub_checks: Vec<SubCheck>,
+    /// What is well now and will not stay so.
+    pub warning: Option<String>,
+    /// Why it could not be asked last; null once it has answered.
+    pub trouble: Option<String>,
 }
 
 /// What names the deployment.

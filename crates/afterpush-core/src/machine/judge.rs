@@ -10,7 +10,7 @@ use super::{
 use crate::{
     fault::{Fault, FaultKind},
     id::abbreviated,
-    observation::{DatabaseObservation, Deployment, DeploymentState, HealthObservation, ProviderObservation, RowState},
+    observation::{DatabaseObservation, Deployment, DeploymentState, ProviderObservation, RowState},
     policy::Policy,
     run::{Outcome, Relation, SeenCommit, StageKind, Verdict},
 };
@@ -49,6 +49,9 @@ impl Target {
 
     fn take_fault(&mut self, policy: &Policy, moment: Moment, kind: StageKind, fault: Fault) {
         let (trouble, message) = (fault.kind, fault.message.clone());
+        if kind == StageKind::Health {
+            self.health_unanswered(&fault);
+        }
         self.stage_mut(kind).troubled(policy, moment, fault);
         match (kind, trouble) {
             (StageKind::Provider, FaultKind::Unauthorized) => {
@@ -251,35 +254,6 @@ impl Target {
             let reason = error.unwrap_or_else(|| format!("the deployments table says {raw}"));
             self.database.decide(Verdict::Failed, format!("row says {raw}"));
             self.end(Outcome::DatabaseFailed, reason);
-        }
-    }
-
-    fn take_health(&mut self, policy: &Policy, moment: Moment, seen: HealthObservation) {
-        let decides = self.current() == Some(StageKind::Health);
-        let names_ours = seen.commit.as_ref().is_some_and(|commit| commit.relation != Relation::Other);
-        let passes = seen.healthy && (names_ours || !self.plan.health_names_commit);
-        let before = (self.health.commit.clone(), self.passes > 0, self.failures > 0);
-        self.health.commit = seen.commit;
-        self.passes = if passes { self.passes + 1 } else { 0 };
-        self.failures = if seen.healthy || !decides { 0 } else { self.failures + 1 };
-        let changed = before != (self.health.commit.clone(), self.passes > 0, self.failures > 0);
-        self.health.answered(policy, moment, changed);
-        self.health.summary = match (&self.health.commit, passes) {
-            (_, true) => format!("{} ({} of {} in a row)", seen.summary, self.passes, self.plan.health_passes),
-            (Some(commit), false) if seen.healthy => format!("still serving {}", abbreviated(&commit.id)),
-            _ => seen.summary.clone(),
-        };
-        if passes {
-            // The rest of the row is asked quickly: what passes once is settled soon, either way.
-            self.health.schedule_at(moment.now + policy.jittered(policy.first_interval / 5, moment.roll));
-        }
-        if self.passes >= self.plan.health_passes {
-            let summary = self.health.summary.clone();
-            self.health.decide(Verdict::Passed, summary);
-        } else if self.failures >= self.plan.health_failures {
-            let reason = format!("unhealthy {} times in a row: {}", self.failures, seen.summary);
-            self.health.decide(Verdict::Failed, seen.summary);
-            self.end(Outcome::HealthFailed, reason);
         }
     }
 

@@ -6,6 +6,7 @@
 //! timer, answer and signal into an [`Event`], calls [`step`] and carries out the [`Effect`]s; nothing else decides.
 
 mod event;
+mod health;
 mod judge;
 mod plan;
 mod push;
@@ -18,7 +19,7 @@ mod target;
 mod tests;
 
 pub use event::{Answer, Effect, Event, EventKind, LocalLook, Newer, Pace, RemoteLook, Step};
-pub use plan::{Plan, StagePlan, TargetPlan};
+pub use plan::{CheckPlan, Plan, StagePlan, TargetPlan};
 pub use push::PushProof;
 pub use state::State;
 

@@ -1,5 +1,7 @@
 //! What a run sets out to follow: made once from the configuration and the credentials that were found.
 
+use crate::config::HealthConfig;
+
 /// What a run follows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
@@ -22,12 +24,8 @@ pub struct TargetPlan {
     pub health: StagePlan,
     /// The health address is a path on the deployment's address, which the provider has to tell first.
     pub health_needs_site: bool,
-    /// The health answer is expected to name its commit.
-    pub health_names_commit: bool,
-    /// Passes in a row that make the health stage pass.
-    pub health_passes: u32,
-    /// Unhealthy answers in a row that make the health stage fail.
-    pub health_failures: u32,
+    /// What each health check needs to pass, in the order in which they answer.
+    pub health_checks: Vec<CheckPlan>,
     /// Take a passing health check for live although nothing named the commit.
     pub accept_unversioned_health: bool,
 }
@@ -43,10 +41,37 @@ impl TargetPlan {
             database: stage(),
             health: stage(),
             health_needs_site: false,
-            health_names_commit: false,
-            health_passes: 1,
-            health_failures: 1,
+            health_checks: Vec::new(),
             accept_unversioned_health: false,
+        }
+    }
+}
+
+/// What one health check needs to pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckPlan {
+    /// Its name.
+    pub name: String,
+    /// Its answer is expected to name the commit.
+    pub names_commit: bool,
+    /// Passes in a row that make it pass.
+    pub passes: u32,
+    /// Unhealthy answers in a row that make the stage fail.
+    pub failures: u32,
+    /// Unhealthy or missing answers that a row of passes outlasts.
+    pub flakes: u32,
+}
+
+impl CheckPlan {
+    /// What the configuration asks of this check.
+    #[must_use]
+    pub fn of(config: &HealthConfig) -> Self {
+        Self {
+            name: config.name.clone(),
+            names_commit: config.commit.is_some(),
+            passes: config.passes,
+            failures: config.failures,
+            flakes: config.flakes,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{stage::Stage, state::State, target::Target};
+use super::{health::Check, stage::Stage, state::State, target::Target};
 use crate::{
     file::{DeploymentEvidence, StageReport, TargetReport, Trouble},
     run::StageKind,
@@ -64,6 +64,7 @@ fn stage_report(target: &Target, kind: StageKind, time_of: &impl Fn(Duration) ->
             commit: deployment.commit.id.clone(),
             raw: deployment.raw.clone(),
         }),
+        checks: if kind == StageKind::Health { target.checks.iter().map(Check::report).collect() } else { Vec::new() },
         asked: stage.asked,
         trouble: stage.trouble.as_ref().map(|(fault, count)| Trouble {
             kind: fault.kind,

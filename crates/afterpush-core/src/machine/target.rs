@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     event::{Effect, Moment, Newer},
+    health::Check,
     plan::TargetPlan,
     stage::Stage,
 };
@@ -32,8 +33,7 @@ pub(super) struct Target {
     pub(super) landed_at: Option<Duration>,
     pub(super) overtaken_at: Option<Duration>,
     pub(super) row_in_progress: bool,
-    pub(super) passes: u32,
-    pub(super) failures: u32,
+    pub(super) checks: Vec<Check>,
     pub(super) log: Log,
 }
 
@@ -52,6 +52,7 @@ impl Target {
             provider: stage(&plan.provider),
             database: stage(&plan.database),
             health: stage(&plan.health),
+            checks: plan.health_checks.iter().cloned().map(Check::new).collect(),
             plan,
             deployment: None,
             site_url: None,
@@ -60,8 +61,6 @@ impl Target {
             landed_at: None,
             overtaken_at: None,
             row_in_progress: false,
-            passes: 0,
-            failures: 0,
             log: Log::NotWanted,
         }
     }

@@ -9,10 +9,10 @@ use super::*;
 use crate::{
     fault::{Fault, FaultKind},
     observation::{
-        DatabaseObservation, Deployment, DeploymentRow, DeploymentState, HealthObservation, ProviderObservation,
-        RowState, Serving,
+        CheckObservation, DatabaseObservation, Deployment, DeploymentRow, DeploymentState, HealthObservation,
+        ProviderObservation, RowState, Serving,
     },
-    run::{Outcome, OutcomeWord, Phase, Relation, SeenCommit, StageKind},
+    run::{Outcome, OutcomeWord, Phase, Relation, SeenCommit, StageKind, Verdict},
 };
 
 const OURS: &str = "1111111111111111111111111111111111111111";
@@ -21,11 +21,13 @@ const LATER: &str = "2222222222222222222222222222222222222222";
 fn target() -> TargetPlan {
     TargetPlan {
         provider: StagePlan::Ask,
-        health_names_commit: true,
-        health_passes: 3,
-        health_failures: 5,
+        health_checks: vec![check("health")],
         ..TargetPlan::unavailable("web", "not configured")
     }
+}
+
+fn check(name: &str) -> CheckPlan {
+    CheckPlan { name: name.to_owned(), names_commit: true, passes: 3, failures: 5, flakes: 0 }
 }
 
 fn seen(id: &str, relation: Relation) -> SeenCommit {
@@ -59,9 +61,14 @@ fn row(state: RowState) -> Answer {
     Answer::Database(DatabaseObservation::Row(row))
 }
 
-fn health(healthy: bool, relation: Option<Relation>) -> Answer {
+fn answered(healthy: bool, relation: Option<Relation>) -> Result<CheckObservation, Fault> {
     let commit = relation.map(|relation| seen(if relation == Relation::Same { OURS } else { LATER }, relation));
-    Answer::Health(HealthObservation { healthy, commit, summary: "an answer".to_owned() })
+    let (sub_checks, warning) = (Vec::new(), None);
+    Ok(CheckObservation { healthy, commit, summary: "an answer".to_owned(), sub_checks, warning })
+}
+
+fn health(healthy: bool, relation: Option<Relation>) -> Answer {
+    Answer::Health(HealthObservation { checks: vec![answered(healthy, relation)] })
 }
 
 /// Drives the machine as the driver does, on a clock of its own.
@@ -212,7 +219,12 @@ fn t5_a_healthy_answer_of_another_commit_is_no_proof() {
 #[test]
 fn without_a_commit_in_any_answer_the_best_is_unverified() {
     let unavailable = StagePlan::Unavailable("no credentials".to_owned());
-    let plan = TargetPlan { provider: unavailable, health: StagePlan::Ask, health_names_commit: false, ..target() };
+    let plan = TargetPlan {
+        provider: unavailable,
+        health: StagePlan::Ask,
+        health_checks: vec![CheckPlan { names_commit: false, ..check("health") }],
+        ..target()
+    };
     let mut world = World::landed(vec![plan.clone()]);
     assert_eq!(world.run(|_, _| Ok(health(true, None))), Outcome::Unverified);
     assert!(world.state.reason().unwrap().contains("no credentials"));
@@ -306,6 +318,103 @@ fn health_needs_passes_in_a_row_and_fails_after_failures_in_a_row() {
     assert_eq!(script(&[true, true, false, true, true, true]), Some(OutcomeWord::Live));
     assert_eq!(script(&[false, false, false, false, true, false]), None);
     assert_eq!(script(&[false; 5]), Some(OutcomeWord::HealthFailed));
+}
+
+/// A target whose health has its turn, with these checks.
+fn at_health(checks: Vec<CheckPlan>) -> World {
+    let mut world = World::landed(vec![TargetPlan { health: StagePlan::Ask, health_checks: checks, ..target() }]);
+    world.until_asked(StageKind::Provider);
+    world.provider(deployment(DeploymentState::Live));
+    world
+}
+
+fn round(world: &mut World, checks: Vec<Result<CheckObservation, Fault>>) {
+    world.until_asked(StageKind::Health);
+    world.answer(StageKind::Health, Answer::Health(HealthObservation { checks }));
+}
+
+fn health_stage(world: &World) -> crate::file::StageReport {
+    let mut reports = world.state.target_reports(|_| jiff::Timestamp::UNIX_EPOCH);
+    reports.remove(0).stages.remove(2)
+}
+
+#[test]
+fn a_rolling_deployment_passes_only_when_a_whole_row_of_answers_is_ours_and_shows_the_share() {
+    let mut world = at_health(vec![CheckPlan { flakes: 5, ..check("health") }]);
+    let (ours, old) = (|| answered(true, Some(Relation::Same)), || answered(true, Some(Relation::Other)));
+    for answer in [old(), ours(), ours()] {
+        round(&mut world, vec![answer]);
+    }
+    let expected = "an answer (2 of 3 in a row; 2 of the last 3 answers are of this commit)";
+    assert_eq!(health_stage(&world).summary, expected);
+    // Flakes are tolerated, another version never.
+    for answer in [old(), old(), old()] {
+        round(&mut world, vec![answer]);
+    }
+    assert_eq!(health_stage(&world).summary, "still serving 2222222; 2 of the last 5 answers are of this commit");
+    assert_eq!((health_stage(&world).checks[0].passes, health_stage(&world).verdict), (0, Verdict::Pending));
+    for answer in [ours(), ours()] {
+        round(&mut world, vec![answer]);
+    }
+    assert_eq!(world.outcome(), None);
+    round(&mut world, vec![ours()]);
+    assert_eq!(world.outcome(), Some(OutcomeWord::Live));
+}
+
+#[test]
+fn a_row_outlasts_as_many_flakes_as_it_may() {
+    let lost = || Err(Fault::new(FaultKind::Transient, "reset"));
+    let (good, bad) = (|| answered(true, Some(Relation::Same)), || answered(false, None));
+    let script = |flakes, answers: Vec<Result<CheckObservation, Fault>>| {
+        let mut world = at_health(vec![CheckPlan { flakes, ..check("health") }]);
+        for answer in answers {
+            round(&mut world, vec![answer]);
+        }
+        world.outcome()
+    };
+    assert_eq!(script(1, vec![good(), bad(), good(), good()]), Some(OutcomeWord::Live));
+    assert_eq!(script(1, vec![good(), lost(), good(), good()]), Some(OutcomeWord::Live));
+    assert_eq!(script(1, vec![good(), bad(), good(), lost(), good()]), None);
+    assert_eq!(script(0, vec![good(), good(), lost(), good()]), None, "no answer breaks a row as well");
+}
+
+#[test]
+fn of_several_checks_all_have_to_pass_at_the_same_time() {
+    let plain = CheckPlan { names_commit: false, passes: 1, ..check("port") };
+    let mut world = at_health(vec![check("site"), plain]);
+    let (ours, fine) = (|| answered(true, Some(Relation::Same)), || answered(true, None));
+    round(&mut world, vec![ours(), fine()]);
+    round(&mut world, vec![ours(), Err(Fault::new(FaultKind::Transient, "connection refused"))]);
+    let stage = health_stage(&world);
+    assert_eq!(stage.summary, "0 of 2 checks pass; site: an answer (2 of 3 in a row)");
+    assert_eq!(stage.checks[1].trouble.as_deref(), Some("connection refused"));
+    round(&mut world, vec![ours(), Err(Fault::new(FaultKind::Transient, "connection refused"))]);
+    assert_eq!(health_stage(&world).summary, "1 of 2 checks pass; port: connection refused");
+    assert_eq!((world.outcome(), health_stage(&world).checks[0].verdict), (None, Verdict::Passed));
+    round(&mut world, vec![ours(), fine()]);
+    assert_eq!(world.outcome(), Some(OutcomeWord::Live));
+    assert_eq!(health_stage(&world).summary, "2 of 2 checks pass");
+}
+
+#[test]
+fn of_several_checks_a_broken_one_fails_and_a_later_commit_is_not_taken_for_ours() {
+    let mut world = at_health(vec![check("site"), check("api")]);
+    for _ in 0..5 {
+        round(&mut world, vec![answered(true, Some(Relation::Other)), answered(false, None)]);
+    }
+    assert_eq!(world.outcome(), Some(OutcomeWord::HealthFailed));
+    let report = world.state.target_reports(|_| jiff::Timestamp::UNIX_EPOCH).remove(0);
+    assert_eq!(report.reason.as_deref(), Some("check api is unhealthy 5 times in a row: an answer"));
+    assert_eq!(report.stages[2].checks[1].verdict, Verdict::Failed);
+
+    let unavailable = StagePlan::Unavailable("not configured".to_owned());
+    let checks = vec![check("site"), check("api")];
+    let plan = TargetPlan { provider: unavailable, health: StagePlan::Ask, health_checks: checks, ..target() };
+    let mut world = World::landed(vec![plan]);
+    for _ in 0..3 {
+        round(&mut world, vec![answered(true, Some(Relation::Same)), answered(true, Some(Relation::Contains))]);
+    }
+    assert_eq!(world.outcome(), Some(OutcomeWord::LiveContained));
 }
 
 #[test]
@@ -639,7 +748,8 @@ fn any_target() -> impl Strategy<Value = TargetPlan> {
     let plan =
         || any::<bool>().prop_map(|ask| if ask { StagePlan::Ask } else { StagePlan::Unavailable("none".to_owned()) });
     (plan(), plan(), plan(), any::<bool>(), any::<bool>()).prop_map(|(provider, database, health, needs, names)| {
-        TargetPlan { provider, database, health, health_needs_site: needs, health_names_commit: names, ..target() }
+        let health_checks = vec![CheckPlan { names_commit: names, ..check("health") }];
+        TargetPlan { provider, database, health, health_needs_site: needs, health_checks, ..target() }
     })
 }
 
@@ -655,7 +765,7 @@ fn names_ours(kind: &EventKind) -> bool {
             row.state == RowState::Success
         }
         EventKind::Answered { answer: Ok(Answer::Health(it)), .. } => {
-            it.healthy && it.commit.as_ref().is_some_and(ours)
+            it.checks.iter().flatten().any(|it| it.healthy && it.commit.as_ref().is_some_and(ours))
         }
         EventKind::Newer(newer) => newer.contains && newer.outcome.is_some_and(OutcomeWord::is_live),
         _ => false,

@@ -58,6 +58,9 @@ pub(super) struct Refused {
     address: IpAddr,
 }
 
+/// [`Refused`] or [`LookupFailed`], as reqwest wants its resolver's errors.
+pub(super) type LookupError = Box<dyn StdError + Send + Sync>;
+
 /// A name could not be looked up.
 #[derive(Debug, Error)]
 #[error("cannot look up {host}")]
@@ -69,13 +72,16 @@ pub(super) struct LookupFailed {
 impl Permission {
     pub(super) fn of(address: &HealthAddress, loopback_allowed: bool) -> Self {
         let named = match address {
-            HealthAddress::Url { url, user_named: true } => Url::parse(url).ok(),
-            HealthAddress::Url { .. } | HealthAddress::Path(_) => None,
+            HealthAddress::Url { url, user_named: true } | HealthAddress::Grpc { url, user_named: true, .. } => {
+                Url::parse(url).ok()
+            }
+            HealthAddress::Tcp { place, user_named: true } => address_of_place(place),
+            _ => None,
         };
         let host = named.as_ref().and_then(host_text);
         let is_local = match address {
             HealthAddress::Path(_) => loopback_allowed,
-            HealthAddress::Url { .. } => named.as_ref().is_some_and(is_loopback),
+            _ => named.as_ref().is_some_and(is_loopback),
         };
         Self(Arc::new(Allowed {
             http: named.is_some_and(|url| url.scheme() == "http"),
@@ -119,6 +125,28 @@ impl Permission {
         Ok(route)
     }
 
+    /// The addresses, without a port, to which a connection to the URL's host may be made. [`Self::check`] has judged the URL, and
+    /// with it an address that is written in it.
+    pub(super) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, LookupError> {
+        match literal(url) {
+            Some(address) => Ok(vec![SocketAddr::new(address, 0)]),
+            None => self.look_up(host_text(url).unwrap_or_default()).await,
+        }
+    }
+
+    async fn look_up(&self, host: String) -> Result<Vec<SocketAddr>, LookupError> {
+        let found = match tokio::net::lookup_host((host.clone(), 0)).await {
+            Ok(found) => found,
+            Err(source) => return Err(LookupError::from(LookupFailed { host, source })),
+        };
+        let (admitted, private): (Vec<SocketAddr>, Vec<SocketAddr>) =
+            found.partition(|address| self.admits(&host, address.ip()));
+        match private.first() {
+            Some(address) if admitted.is_empty() => Err(LookupError::from(Refused { host, address: address.ip() })),
+            _ => Ok(admitted),
+        }
+    }
+
     fn admits(&self, host: &str, address: IpAddr) -> bool {
         let is_exempt = self.0.host.as_deref() == Some(host) || self.0.proxies.contains(host);
         is_exempt || !is_private(address) || (self.0.loopback && is_local_name(host) && address.is_loopback())
@@ -139,20 +167,13 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let permission = self.0.clone();
         let host = normal(name.as_str());
-        Box::pin(async move {
-            type Failure = Box<dyn StdError + Send + Sync>;
-            let found = match tokio::net::lookup_host((host.clone(), 0)).await {
-                Ok(found) => found,
-                Err(source) => return Err(Failure::from(LookupFailed { host, source })),
-            };
-            let (admitted, private): (Vec<SocketAddr>, Vec<SocketAddr>) =
-                found.partition(|address| permission.admits(&host, address.ip()));
-            match private.first() {
-                Some(address) if admitted.is_empty() => Err(Failure::from(Refused { host, address: address.ip() })),
-                _ => Ok(Box::new(admitted.into_iter()) as Addrs),
-            }
-        })
+        Box::pin(async move { Ok(Box::new(permission.look_up(host).await?.into_iter()) as Addrs) })
     }
+}
+
+/// Stands for a `host:port` where one is judged like the address of a site: what carries nothing may be unencrypted.
+pub(super) fn address_of_place(place: &str) -> Option<Url> {
+    Url::parse(&format!("https://{place}")).ok()
 }
 
 /// The hosts of the proxies that reqwest takes from the environment.

@@ -6,9 +6,13 @@ use afterpush_core::{
     fault::{Fault, FaultKind},
     text,
 };
+use rustls::CertificateError;
 use url::Url;
 
-use super::address::{LookupFailed, Refused};
+use super::{
+    address::{LookupError, LookupFailed, Refused},
+    tls,
+};
 
 /// The host and port of an address.
 pub(super) fn place(url: &Url) -> String {
@@ -16,6 +20,14 @@ pub(super) fn place(url: &Url) -> String {
     match url.port() {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
+    }
+}
+
+/// What a failed look-up means.
+pub(super) fn look_up(error: &LookupError) -> Fault {
+    match error.downcast_ref::<LookupFailed>() {
+        Some(failed) => Fault::new(FaultKind::Transient, format!("{failed}: {}", failed.source)),
+        None => Fault::new(FaultKind::Malformed, error.to_string()),
     }
 }
 
@@ -33,8 +45,8 @@ pub(super) fn fault(error: reqwest::Error, url: &Url) -> Fault {
         if let Some(failed) = cause.downcast_ref::<LookupFailed>() {
             return transient(format!("{failed}: {}", failed.source));
         }
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return transient(format!("no secure connection to {place}: {tls}"));
+        if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+            return insecure(error, &place);
         }
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             match io.kind() {
@@ -59,4 +71,45 @@ pub(super) fn fault(error: reqwest::Error, url: &Url) -> Fault {
         return transient(format!("the answer of {place} broke off: {innermost}"));
     }
     transient(format!("no answer from {place}: {innermost}"))
+}
+
+/// Says what is wrong with a certificate in words that tell what to do about it.
+pub(super) fn insecure(error: &rustls::Error, place: &str) -> Fault {
+    let problem = match error {
+        rustls::Error::InvalidCertificate(problem) => problem,
+        other => {
+            let message = format!("no secure connection to {place}: {other}");
+            return Fault::new(FaultKind::Transient, text::one_line(&message, 300));
+        }
+    };
+    let why = match problem {
+        CertificateError::Expired => "has expired".to_owned(),
+        CertificateError::ExpiredContext { not_after, .. } => format!("expired on {}", tls::day(*not_after)),
+        CertificateError::NotValidYet => "is not valid yet".to_owned(),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("is not valid before {}", tls::day(*not_before))
+        }
+        CertificateError::NotValidForName => "is for another host".to_owned(),
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            // `DnsName("example.com")`
+            let names: Vec<&str> =
+                presented.iter().take(3).map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
+            format!("is for another host: {}", names.join(", "))
+        }
+        CertificateError::UnknownIssuer => "is from an authority that this machine does not know".to_owned(),
+        CertificateError::Revoked => "is revoked".to_owned(),
+        other => format!("cannot be used: {other}"),
+    };
+    let message = format!("no secure connection to {place}: its certificate {why}");
+    Fault::new(FaultKind::Transient, text::one_line(&message, 300))
+}
+
+/// What an error of the connection itself means.
+pub(super) fn connection(error: &io::Error, place: &str) -> Fault {
+    let why = match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("connection refused by {place}"),
+        io::ErrorKind::ConnectionReset => format!("connection reset by {place}"),
+        _ => format!("no connection to {place}: {error}"),
+    };
+    Fault::new(FaultKind::Transient, text::one_line(&why, 300))
 }

@@ -12,7 +12,7 @@ use afterpush_core::{
     config::{CommitAssertion, HealthAddress, HealthConfig},
     fault::{Fault, FaultKind},
     id::CommitId,
-    observation::HealthObservation,
+    observation::CheckObservation,
     run::Relation,
 };
 use afterpush_probes::HealthProbe;
@@ -24,13 +24,17 @@ const OLD: &str = "abcdefabcdefabcdefabcdefabcdefabcdefabcd";
 
 fn config(url: &str) -> HealthConfig {
     HealthConfig {
-        address: HealthAddress::Url { url: url.to_owned(), user_named: true },
-        status: vec![200],
         commit: Some(CommitAssertion::Pointer("/commit".to_owned())),
-        passes: 3,
-        failures: 5,
-        timeout: Duration::from_secs(10),
+        ..HealthConfig::of(HealthAddress::Url { url: url.to_owned(), user_named: true })
     }
+}
+
+fn header(name: &str) -> CommitAssertion {
+    CommitAssertion::Header { name: name.to_owned(), regex: None }
+}
+
+fn regex(pattern: &str) -> CommitAssertion {
+    CommitAssertion::Regex(pattern.to_owned())
 }
 
 fn probe(config: HealthConfig, loopback_allowed: bool) -> HealthProbe {
@@ -39,11 +43,11 @@ fn probe(config: HealthConfig, loopback_allowed: bool) -> HealthProbe {
     HealthProbe::new(config, CommitId::parse(OURS).unwrap(), loopback_allowed)
 }
 
-async fn ask(config: HealthConfig) -> Result<HealthObservation, Fault> {
+async fn ask(config: HealthConfig) -> Result<CheckObservation, Fault> {
     probe(config, false).ask(None).await
 }
 
-async fn ask_server(server: &Server) -> Result<HealthObservation, Fault> {
+async fn ask_server(server: &Server) -> Result<CheckObservation, Fault> {
     ask(config(&server.url("/health"))).await
 }
 
@@ -101,9 +105,7 @@ async fn t5_a_healthy_old_version_proves_nothing() {
 async fn the_commit_is_read_from_a_header_and_by_an_expression() {
     let page = answer("200 OK", &format!("X-Commit: {OURS}\r\n"), "<!-- version 1234567 --><p>hello</p>");
     let server = Server::saying(page);
-    for commit in
-        [CommitAssertion::Header("x-commit".to_owned()), CommitAssertion::Regex("version ([0-9a-f]+)".to_owned())]
-    {
+    for commit in [header("x-commit"), CommitAssertion::Regex("version ([0-9a-f]+)".to_owned())] {
         let seen = ask(HealthConfig { commit: Some(commit.clone()), ..config(&server.url("/")) }).await.unwrap();
         assert_eq!(seen.commit.unwrap().relation, Relation::Same, "{commit:?}");
     }
@@ -319,16 +321,16 @@ async fn of_a_huge_body_the_first_mebibyte_is_read() {
     let filler = "x".repeat(5 << 20);
     let body = format!("version 1234567 {filler} version {OLD}");
     let server = Server::saying(answer("200 OK", &format!("x-commit: {OURS}\r\n"), &body));
-    let with = |commit: &str, kind: fn(String) -> CommitAssertion| HealthConfig {
-        commit: Some(kind(commit.to_owned())),
+    let with = |commit: &str, kind: fn(&str) -> CommitAssertion| HealthConfig {
+        commit: Some(kind(commit)),
         ..config(&server.url("/"))
     };
-    for fine in [with("x-commit", CommitAssertion::Header), with("version ([0-9a-f]+)", CommitAssertion::Regex)] {
+    for fine in [with("x-commit", header), with("version ([0-9a-f]+)", regex)] {
         assert_eq!(ask(fine).await.unwrap().commit.unwrap().relation, Relation::Same);
     }
-    let beyond = ask(with(&format!("version {}", &OLD[..8]), CommitAssertion::Regex)).await.unwrap();
+    let beyond = ask(with(&format!("version {}", &OLD[..8]), regex)).await.unwrap();
     assert_eq!(beyond.commit, None, "what stands behind the limit is not read");
-    let fault = ask(with("/commit", CommitAssertion::Pointer)).await.unwrap_err();
+    let fault = ask(with("/commit", |pointer| CommitAssertion::Pointer(pointer.to_owned()))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Malformed);
     assert_eq!(fault.message, "the answer is over 1024 KiB, too large to look for /commit");
 }

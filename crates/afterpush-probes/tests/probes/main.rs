@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod database;
+mod front;
 mod health;
+mod health_kinds;
+mod health_nginx;
+mod health_tls;
 mod server;
