@@ -55,6 +55,20 @@ fn the_entry_is_run_beside_every_hooks_directory() {
 }
 
 #[test]
+fn the_users_own_refusal_refuses_through_the_entry_too() {
+    each_git_with_config_hooks("the_users_own_refusal_refuses_through_the_entry_too", |scene| {
+        let project = bare_of_afterpush(scene);
+        says(&project, &["install", "--config-hook"], "installed in this repository's git configuration");
+        scene.sandbox.user_config("[before_push]\nbranch_names = [\"feature/*\"]\nbranch_name = \"refuse\"\n");
+        project.commit("refused");
+        let said = project.push(&["origin", "HEAD:refs/heads/odd"]);
+        assert!(said.code == Some(1) && said.stderr.contains("push refused"), "{said:?}");
+        let said = project.push(&["origin", "HEAD:refs/heads/feature/x"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+    });
+}
+
+#[test]
 fn with_the_shim_as_well_there_is_one_run() {
     each_git_with_config_hooks("with_the_shim_as_well_there_is_one_run", |scene| {
         let project = scene.project();

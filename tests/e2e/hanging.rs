@@ -74,3 +74,13 @@ fn a_pseudo_terminal() {
 fn a_reader_that_is_gone() {
     returns("| true", "$GIT push origin main 2>&1 | true; $GIT push --no-verify -q origin main");
 }
+
+#[test]
+fn a_session_whose_every_process_is_hung_up_and_killed() {
+    if !fs::exists("/usr/bin/setsid").unwrap_or(false) {
+        return skipped("a_session_whose_every_process_is_hung_up_and_killed", "setsid(1) is not installed");
+    }
+    // What a terminal does when it closes, and an editor or an agent to its children: to the whole process group.
+    let session = "$GIT push origin main && kill -HUP -$$; kill -KILL -$$";
+    returns("setsid", &format!("setsid --wait /bin/sh -c 'trap : HUP; {session}'; test $? -ne 0"));
+}

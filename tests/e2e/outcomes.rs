@@ -223,6 +223,7 @@ fn without_a_token_the_run_is_unverified_and_says_what_to_set() {
     assert_eq!(project.push(&["origin", "main"]).code, Some(0));
     let (_, said) = ended(&project, &project.head(), "unverified", 1);
     assert!(said.stdout.contains("DIGITALOCEAN_ACCESS_TOKEN"), "{said:?}");
+    assert!(!said.stdout.contains("waited for a place"), "{said:?}");
     assert!(scene.simulator.requests().is_empty());
 }
 

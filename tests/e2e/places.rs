@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use afterpush_testkit::sandbox::{Project, Sandbox, wait_until};
+use afterpush_testkit::sandbox::{Project, Said, Sandbox, wait_until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -114,4 +114,50 @@ fn a_run_that_waits_can_be_stopped_and_the_status_of_another_starts_what_has_a_p
     simulator.deploy(&app, &commits[3]).set_phase("ACTIVE");
     assert_eq!(project.result(&commits[3])["outcome"], "live");
     assert_eq!(project.result(&commits[2])["outcome"], "stopped");
+}
+
+#[test]
+fn all_runs_are_stopped_also_those_that_wait_and_none_takes_the_place_of_another() {
+    let Scene { simulator, sandbox, .. } = Scene::with_token(TWO);
+    let project = sandbox.project(&every_branch());
+    let commits = push_branches(&project, 5);
+    for commit in &commits[2..] {
+        wait_until("the queue", || is_queued(&project, commit));
+    }
+    let said = project.afterpush(&["stop", "--all"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.stdout.matches("ended, it waited for a place: ").count(), 3, "{said:?}");
+    assert_eq!(said.stdout.matches("stopped: ").count(), 2, "{said:?}");
+    for (at, commit) in commits.iter().enumerate() {
+        let result = project.result(commit);
+        assert_eq!(result["outcome"], "stopped", "{result}");
+        let waited = result["reason"].as_str().is_some_and(|reason| reason.contains("waited for a place"));
+        assert_eq!(waited, at >= 2, "{result}");
+    }
+    wait_until("the monitors' end", || sandbox.monitors().is_empty());
+    assert!(project.afterpush(&["stop", "--all"]).stderr.contains("no active monitors"));
+    drop(simulator);
+}
+
+#[test]
+fn a_push_that_waited_says_that_its_own_variables_are_gone() {
+    let one = TWO.replace("monitors = 2", "monitors = 1");
+    let Scene { simulator: _simulator, sandbox, .. } = Scene::without_token("https://storefront.example.invalid", &one);
+    let project = sandbox.project(&every_branch());
+    let push = |number: usize| {
+        let commit = project.commit(&format!("commit {number}"));
+        let mut push = project.push_command(&["origin", &format!("HEAD:refs/heads/b{number}")]);
+        let said = Said::of(push.env("DIGITALOCEAN_ACCESS_TOKEN", "of-the-push"));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        commit
+    };
+    let (first, second) = (push(0), push(1));
+    wait_until("the queue", || is_queued(&project, &second));
+    kill_all(&sandbox);
+    assert_eq!(project.afterpush(&["resume", "--all"]).code, Some(0));
+    for commit in [&first, &second] {
+        assert_eq!(project.result(commit)["outcome"], "unverified");
+    }
+    let said = project.deploy_status(&[&second]);
+    assert!(said.stdout.contains("waited for a place") && said.stdout.contains("the credentials file"), "{said:?}");
 }

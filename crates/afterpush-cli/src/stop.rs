@@ -34,7 +34,9 @@ const LOOK: Duration = Duration::from_millis(25);
 /// Stops the monitors of a commit, or of the whole repository.
 pub(crate) fn stop(context: &Context, args: &StopArgs, output: &mut Output) -> Result<u8, CommandError> {
     let runs = if args.all { all_runs(context)? } else { select_watched(context, args.commit.as_deref())? };
-    let active: Vec<&Run> = runs.iter().filter(|run| !run.is_finished()).collect();
+    let mut active: Vec<&Run> = runs.iter().filter(|run| !run.is_finished()).collect();
+    // Those that wait come first: a monitor that ends would give its place to one of them.
+    active.sort_by_key(|run| !run.is_queued());
     if active.is_empty() {
         if args.all {
             talk("no active monitors\n");
@@ -74,7 +76,7 @@ fn all_runs(context: &Context) -> Result<Vec<Run>, CommandError> {
 fn stop_one(context: &Context, run: &Run, force: bool) -> Result<&'static str, CommandError> {
     let directory = &run.directory;
     if run.is_queued() {
-        end_lost(context, directory)?;
+        end_unwatched(context, directory, "a person stopped it while it waited for a place among the monitors")?;
         return Ok("ended, it waited for a place");
     }
     if !run.is_lost() {
@@ -83,7 +85,7 @@ fn stop_one(context: &Context, run: &Run, force: bool) -> Result<&'static str, C
             return Ok(text);
         }
         if !directory.is_locked()? {
-            end_lost(context, directory)?;
+            end_unwatched(context, directory, "a person stopped it before its monitor showed itself")?;
             return Ok("ended, its monitor never showed itself");
         }
         let mut signals = vec![(Signal::TERM, "stopped by SIGTERM")];
@@ -103,7 +105,7 @@ fn stop_one(context: &Context, run: &Run, force: bool) -> Result<&'static str, C
         let error = CommandError::new(ErrorKind::Refused, message);
         return Err(if force { error } else { error.hint("`afterpush stop --force` kills it") });
     }
-    end_lost(context, directory)?;
+    end_unwatched(context, directory, "a person stopped it, when its monitor was gone already")?;
     Ok("ended, its monitor was gone already")
 }
 
@@ -124,7 +126,7 @@ fn ended_within(
             }
             // A monitor that was killed seconds after the push looks as if it had yet to start.
             Some(run) if run.is_lost() || (was_signalled && !directory.is_locked()?) => {
-                end_lost(context, directory)?;
+                end_unwatched(context, directory, "a person stopped it, and its monitor ended without a result")?;
                 return Ok(Some(text));
             }
             Some(_) => thread::sleep(LOOK),
@@ -162,8 +164,8 @@ fn carries_mark(directory: &RunDirectory, monitor: &MonitorPid) -> bool {
     has(directory.path().as_os_str().as_encoded_bytes()) && !monitor.nonce.is_empty() && has(monitor.nonce.as_bytes())
 }
 
-/// Writes the result that a lost monitor could not write.
-fn end_lost(context: &Context, directory: &RunDirectory) -> Result<(), CommandError> {
+/// Writes the result of a run that has no monitor to write it.
+fn end_unwatched(context: &Context, directory: &RunDirectory, reason: &str) -> Result<(), CommandError> {
     let Some(lock) = directory.try_lock()? else {
         let message = "a monitor has just been started for it";
         return Err(CommandError::new(ErrorKind::Refused, message).hint("run `afterpush stop` again"));
@@ -172,7 +174,7 @@ fn end_lost(context: &Context, directory: &RunDirectory) -> Result<(), CommandEr
     writer.adopt_again()?;
     if let (Some(request), None) = (directory.request()?, directory.result()?) {
         let last = directory.status()?.filter(|report| report.request_id == request.id);
-        let report = stopped(&request, last, now());
+        let report = stopped(&request, last, reason, now());
         writer.write_result(&report)?;
         for store in context.stores_of_user()?.iter().chain(&context.stores().unwrap_or_default()) {
             if directory.path().starts_with(store.path()) {
@@ -186,9 +188,8 @@ fn end_lost(context: &Context, directory: &RunDirectory) -> Result<(), CommandEr
     Ok(())
 }
 
-fn stopped(request: &Request, last: Option<Report>, now: Timestamp) -> Report {
+fn stopped(request: &Request, last: Option<Report>, reason: &str, now: Timestamp) -> Report {
     let outcome = OutcomeFields::from(Some(&Outcome::Stopped));
-    let reason = "a person stopped it, when its monitor was gone already".to_owned();
     let mut report = last.unwrap_or_else(|| Report {
         schema: Document::Result.schema(),
         request_id: request.id.clone(),
@@ -216,7 +217,7 @@ fn stopped(request: &Request, last: Option<Report>, now: Timestamp) -> Report {
     report.schema = Document::Result.schema();
     report.phase = Phase::Finished;
     report.outcome = outcome;
-    report.reason = Some(reason);
+    report.reason = Some(reason.to_owned());
     report.seq += 1;
     report.updated_at = now;
     report.next_poll_at = None;

@@ -2,7 +2,9 @@
 
 use std::{
     env, io,
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    thread,
 };
 
 use afterpush_core::{
@@ -21,6 +23,8 @@ use crate::{hook::HookError, input::Remote, say};
 
 /// How many refs of one push are watched: each has a process of its own.
 const MOST_REFS: usize = 32;
+/// Of a thread that writes one small file.
+const STACK: usize = 256 << 10;
 
 /// A push, with everything that is known about it.
 pub(crate) struct Push {
@@ -44,8 +48,9 @@ pub(crate) fn watch(push: &Push) -> Result<(), HookError> {
 
     let mut recorded = Vec::new();
     let mut trouble = None;
-    for update in push.updates.iter().take(MOST_REFS) {
-        match record(push, update) {
+    let updates = &push.updates[..push.updates.len().min(MOST_REFS)];
+    for (update, outcome) in updates.iter().zip(record_all(push, updates)) {
+        match outcome {
             Ok(run) => recorded.push((update, run)),
             Err(error) => trouble = trouble.or(Some(error)),
         }
@@ -128,6 +133,22 @@ fn is_file(path: &Path) -> bool {
 fn note_repository(push: &Push) {
     let remote = push.remote.is_named.then(|| (push.remote.name.clone(), push.remote.url.clone()));
     let _ = push.store.record_repository(&push.repository, remote.as_slice());
+}
+
+/// Records all at once: each waits for the disk twice, and a file system syncs together what comes together.
+fn record_all(push: &Push, updates: &[RefUpdate]) -> Vec<Result<(RunDirectory, Recorded), HookError>> {
+    let Some((first, further)) = updates.split_first() else { return Vec::new() };
+    thread::scope(|scope| {
+        let begin = |update| thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || record(push, update));
+        let threads: Vec<_> = further.iter().map(|update| (update, begin(update))).collect();
+        let mut outcomes = vec![record(push, first)];
+        outcomes.extend(threads.into_iter().map(|(update, thread)| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // A limit on processes: then one after the other.
+            Err(_) => record(push, update),
+        }));
+        outcomes
+    })
 }
 
 fn record(push: &Push, update: &RefUpdate) -> Result<(RunDirectory, Recorded), HookError> {

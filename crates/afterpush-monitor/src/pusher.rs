@@ -19,13 +19,21 @@ const LOOK: Duration = Duration::from_millis(50);
 const REAPED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Waits until the process has ended, and gives its exit code where it is known and where 0 would prove the push.
-pub async fn wait(pusher: Pusher) -> Option<i32> {
+///
+/// The process is looked up at the call, not when the wait begins: the exit code of one that ends in between is not lost.
+pub fn wait(pusher: Pusher) -> impl Future<Output = Option<i32>> {
+    let pidfd = open(&pusher);
+    async move { ended(pidfd?, pusher.exit_proves).await }
+}
+
+fn open(pusher: &Pusher) -> Option<OwnedFd> {
     let pid = Pid::from_raw(pusher.process.pid)?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
     // Checked after the pidfd was opened: from here on it is this process or none.
-    if !process::is_alive(&pusher.process) {
-        return None;
-    }
+    process::is_alive(&pusher.process).then_some(pidfd)
+}
+
+async fn ended(pidfd: OwnedFd, exit_proves: bool) -> Option<i32> {
     while !has_ended(&pidfd) {
         sleep(LOOK).await;
     }
@@ -41,7 +49,7 @@ pub async fn wait(pusher: Pusher) -> Option<i32> {
         waited += LOOK;
     };
     // A failure is telling in any case; a success only when it was surely this push, and not a dry one.
-    (exit != 0 || pusher.exit_proves).then_some(exit)
+    (exit != 0 || exit_proves).then_some(exit)
 }
 
 /// A pidfd becomes readable when its process has ended.
@@ -70,6 +78,21 @@ mod tests {
             // Kernels before 6.15 do not tell; the test of `sys` says so.
             assert!(told == expected || told.is_none(), "{told:?} {expected:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_before_the_wait_begins_is_told_of() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let process = process::identify(i32::try_from(child.id()).unwrap()).unwrap();
+        let waiting = wait(Pusher { process, exit_proves: true });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let told = waiting.await;
+        let tells = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let mut numbers = tells.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+        // Kernels before 6.15 do not tell; the test of `sys` says so.
+        let tells = (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 15);
+        assert_eq!(told, tells.then_some(-9));
     }
 
     #[tokio::test]

@@ -77,6 +77,9 @@ pub async fn follow(directory: &Path, nonce: &str, push: &PushEnvironment) -> Re
             break;
         }
         let request = directory.request()?.ok_or_else(|| RunError::NotARun(directory.path().to_owned()))?;
+        // Before anything that takes time: a push that fails at once must still be there to be waited for.
+        let pusher = request.pusher.clone().map(watch_pusher);
+        let has_waited = places.is_waiting(&request);
         if place.is_none() {
             match places.take(&directory, &request) {
                 Ok(Admission::Place(taken)) => place = Some(taken),
@@ -96,7 +99,7 @@ pub async fn follow(directory: &Path, nonce: &str, push: &PushEnvironment) -> Re
             started_at: Timestamp::now(),
         };
         let recorder = Recorder::begin(writer, request, monitor);
-        follow_once(recorder, push).await;
+        follow_once(recorder, pusher, push, has_waited).await;
         // A push that came after the last look is not lost: its own monitor found the lock taken and left.
         if directory.again()?.is_none() {
             break;
@@ -124,7 +127,7 @@ fn start_waiting(runs: &[RunDirectory], own: &RunDirectory, push: &PushEnvironme
     }
 }
 
-async fn follow_once(mut recorder: Recorder, push: &PushEnvironment) {
+async fn follow_once(mut recorder: Recorder, pusher: Option<Pending>, push: &PushEnvironment, has_waited: bool) {
     let request = recorder.request().clone();
     recorder.clear_stop();
     recorder.log(&format!("watching {} on {} of {}", request.commit, request.ref_name, request.remote));
@@ -137,9 +140,9 @@ async fn follow_once(mut recorder: Recorder, push: &PushEnvironment) {
     // Of an annotated tag git pushes the tag object; what is deployed is the commit that it stands for.
     let commit = git.as_ref().and_then(|git| git.peel(&request.commit)).unwrap_or_else(|| request.commit.clone());
     let environment = Environment::read();
-    let prepared = prepare(&request, &commit, git.as_ref(), &environment, push);
+    let prepared = prepare(&request, &commit, git.as_ref(), &environment, push, has_waited);
     let mut pending: Vec<Pending> = signals();
-    pending.extend(request.pusher.clone().map(watch_pusher));
+    pending.extend(pusher);
     let (sources, plan, policy) = match prepared {
         Ok(prepared) => {
             recorder.configure(prepared.config.policy.clone(), prepared.config.left_out.clone());
@@ -177,6 +180,7 @@ fn prepare(
     git: Option<&Git>,
     environment: &Environment,
     push: &PushEnvironment,
+    has_waited: bool,
 ) -> Result<Prepared, ReadError> {
     let config = read_config(request, commit, git, environment)?;
     let (sources, targets) = Sources::set_up(&Kit {
@@ -184,6 +188,7 @@ fn prepare(
         request,
         commit,
         push,
+        has_waited,
         environment,
         sharing: Sharing::of_user(environment),
     })?;

@@ -141,6 +141,8 @@ pub struct Kit<'a> {
     pub commit: &'a CommitId,
     /// The environment of the push.
     pub push: &'a PushEnvironment,
+    /// Whether the run has waited for a place: then `push` is the environment of whoever started it in the end.
+    pub has_waited: bool,
     /// The environment that tells where the user's files are.
     pub environment: &'a Environment,
     /// What is shared with the user's other monitors.
@@ -224,9 +226,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         None => (None, unavailable("not configured")),
         Some(provider) => match find_credentials(kit, provider) {
             Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
-            Ok(None) if credentials::needs_token(provider) => {
-                (None, StagePlan::Unavailable(credentials::advice(provider)))
-            }
+            Ok(None) if credentials::needs_token(provider) => (None, missing(kit, credentials::advice(provider))),
             Ok(found) => {
                 let (token, login_url) = found.map(|found| (found.token, found.api_url)).unzip();
                 let setup = Setup {
@@ -249,7 +249,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         None => (None, unavailable("not configured")),
         Some(database) => match credentials::find_variable(&database.url_env, kit.push, kit.environment) {
             Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
-            Ok(None) => (None, StagePlan::Unavailable(format!("no address: set {} for the push", database.url_env))),
+            Ok(None) => (None, missing(kit, format!("no address: set {} for the push", database.url_env))),
             Ok(Some(url)) => {
                 let probe = DatabaseProbe::new(database.clone(), url.expose().to_owned(), kit.commit.clone());
                 (Some(Rc::new(probe)), StagePlan::Ask)
@@ -276,6 +276,13 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         accept_unversioned_health: target.accept_unversioned_health,
     };
     Ok((TargetSources { provider, database, health }, plan))
+}
+
+/// A stage without its secret. The environment of a push is kept in no file, so it does not wait for a place with its run.
+fn missing(kit: &Kit<'_>, advice: String) -> StagePlan {
+    let lost = "; the push waited for a place among the monitors, and variables set for it alone are not kept: \
+                use the credentials file";
+    StagePlan::Unavailable(if kit.has_waited { advice + lost } else { advice })
 }
 
 fn find_credentials(kit: &Kit<'_>, provider: &ProviderConfig) -> Result<Option<Found>, CredentialsError> {

@@ -218,10 +218,11 @@ impl Outside for World {
     }
 }
 
-/// Waits for a `git push` process.
+/// Waits for a `git push` process, which is looked up at once.
 #[must_use]
 pub fn watch_pusher(process: afterpush_core::file::Pusher) -> Pending {
-    Box::pin(async move { EventKind::PusherGone { exit: pusher::wait(process).await } })
+    let end = pusher::wait(process);
+    Box::pin(async move { EventKind::PusherGone { exit: end.await } })
 }
 
 async fn ask_remote(command: std::process::Command) -> Result<Vec<u8>, String> {

@@ -235,6 +235,9 @@ mod tests {
             assert!(owed.is_empty() && places.is_waiting(request));
         }
         assert_eq!((places.taken().unwrap(), places.next().unwrap()), (1, Vec::new()));
+        // Who waits is not lost: nobody is to start it out of its turn.
+        let (lost, _) = crate::lost_runs(&RepositoryStore::of_run(&first), Timestamp::now()).unwrap();
+        assert_eq!(lost, std::slice::from_ref(&first));
         drop(place);
         assert_eq!(places.next().unwrap(), std::slice::from_ref(&second));
         let Admission::Waiting(owed) = places.take(&third, &of_third).unwrap() else { panic!("it is the second's") };

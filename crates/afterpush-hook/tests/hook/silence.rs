@@ -44,10 +44,17 @@ fn a_skipped_push_and_a_ci_job_are_silent() {
         assert!(output.status.success(), "{}", stderr(&output));
         said(&output).len()
     };
-    for quiet in [&[("AFTERPUSH_SKIP", "1")][..], &[("CI", "true")], &[("CI", "1"), ("AFTERPUSH_CI", "0")]] {
+    for quiet in [&[("CI", "true")][..], &[("CI", "1"), ("AFTERPUSH_CI", "0")]] {
         assert_eq!(push(quiet), 0, "{quiet:?}");
     }
     fixture.assert_untouched();
+    // A skipped push is noted, so that nothing later takes it for one that no hook saw; it has neither run nor monitor.
+    assert_eq!(push(&[("AFTERPUSH_SKIP", "1")]), 0);
+    let store = fixture.store();
+    let history = fs::read_to_string(store.path().join("history.jsonl")).unwrap();
+    assert_eq!((history.lines().count(), history.matches("\"skipped\"").count()), (1, 1), "{history}");
+    assert!(store.runs().unwrap().is_empty());
+    assert_eq!(fixture.started(0).len(), 0);
     for watched in [&[("CI", "true"), ("AFTERPUSH_CI", "1")][..], &[("CI", "false")], &[("CI", "")]] {
         assert_eq!(push(watched), 1, "{watched:?}");
     }
