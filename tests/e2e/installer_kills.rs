@@ -11,35 +11,10 @@ use std::{
 
 use afterpush_testkit::sandbox::{Project, Said, Sandbox, skipped};
 
-use crate::gits::{BRANCHES, HURRY, each_git, each_git_with_config_hooks, executable};
-
-const STRACE: &str = "/usr/bin/strace";
-
-/// What changes a file or a directory, or starts a git that does. Killed before each of them, the installer leaves every state
-/// that there is between two changes; killed before its exit, the last one.
-const CHANGES: [&str; 21] = [
-    "clone3",
-    "clone",
-    "vfork",
-    "write",
-    "pwrite64",
-    "copy_file_range",
-    "sendfile",
-    "ftruncate",
-    "fsync",
-    "link",
-    "linkat",
-    "rename",
-    "renameat",
-    "renameat2",
-    "unlink",
-    "unlinkat",
-    "mkdir",
-    "mkdirat",
-    "fchmod",
-    "rmdir",
-    "exit_group",
-];
+use crate::{
+    gits::{BRANCHES, HURRY, each_git, each_git_with_config_hooks, executable},
+    strace::{CHANGES, STRACE},
+};
 
 /// One installer, in one situation.
 struct Case<'a> {

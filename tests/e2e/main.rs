@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_input;
+mod clocks;
 mod config_hooks;
 mod courtesies;
+mod crashes;
 mod demo;
+mod disks;
 mod gits;
 mod hanging;
 mod health;
@@ -14,10 +17,12 @@ mod house;
 mod installer_kills;
 mod managers;
 mod monitors;
+mod mounted;
 mod next_push;
 mod open_ends;
 mod outcomes;
 mod places;
+mod power_loss;
 mod push_command;
 mod push_conflicts;
 mod push_place;
@@ -27,4 +32,6 @@ mod reference;
 mod refs;
 mod scene;
 mod schedule;
+mod strace;
 mod strict;
+mod upgrade;

@@ -7,6 +7,7 @@ use nix::{
     sys::{
         prctl,
         resource::{Resource, setrlimit},
+        signal::{SigSet, Signal},
         stat::{Mode, umask},
     },
     unistd::{chdir, setsid},
@@ -29,8 +30,12 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
-/// Closes this process to others of the same user: no core file, no `/proc/<pid>/environ`, no ptrace.
+/// Closes this process to others of the same user: no core file, no `/proc/<pid>/environ`, no ptrace. And has a limit on file
+/// sizes end in an error of the write, which is survived, and not in the death of this process. Before any thread begins.
 pub fn protect() {
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGXFSZ);
+    let _ = blocked.thread_block();
     let _ = prctl::set_dumpable(false);
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
 }

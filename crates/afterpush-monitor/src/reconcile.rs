@@ -125,10 +125,20 @@ impl Starter {
         if environment.is_empty() {
             environment = env::vars_os().collect();
         }
-        Ok(Self { program: env::current_exe().map_err(ReconcileError::Program)?, environment })
+        let program = env::current_exe().map_err(ReconcileError::Program)?;
+        Ok(Self { program: without_deletion_mark(program), environment })
     }
 
     pub(crate) fn start(&self, work: Work<'_>) -> Result<std::process::Child, StartError> {
         start_monitor(&self.program, work, &self.environment)
+    }
+}
+
+/// The path at which this program's successor lies. An upgrade renames the new file over ours, and Linux then says of our own
+/// path that it was deleted.
+fn without_deletion_mark(path: PathBuf) -> PathBuf {
+    match path.to_str().and_then(|text| text.strip_suffix(" (deleted)")) {
+        Some(successor) if !path.exists() => PathBuf::from(successor),
+        _ => path,
     }
 }

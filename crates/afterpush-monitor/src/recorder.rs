@@ -28,8 +28,15 @@ pub struct Recorder {
     seq: u64,
     shown: Vec<String>,
     finished_at: Option<Timestamp>,
-    disk_trouble: bool,
+    disk_trouble: Option<DiskTrouble>,
     detail: Detail,
+}
+
+/// What the disk refused last.
+struct DiskTrouble {
+    text: String,
+    /// Whether it stands in the log, which may lie on the same disk.
+    is_told: bool,
 }
 
 /// How much stands in monitor.log: the variable `AFTERPUSH_LOG`.
@@ -71,7 +78,7 @@ impl Recorder {
             seq,
             shown: Vec::new(),
             finished_at: None,
-            disk_trouble: false,
+            disk_trouble: None,
             detail: Detail::read(std::env::var("AFTERPUSH_LOG").ok().as_deref()),
         };
         let done = recorder.writer.write_monitor(&recorder.monitor);
@@ -151,8 +158,8 @@ impl Recorder {
         self.heed(done);
     }
 
-    /// Writes the last status, the history line and then the result, trying until it is on the disk: it was announced to
-    /// nobody before, and is lost to nobody after.
+    /// Writes the last status, then the result, trying until it is on the disk, then the history line. The result was announced
+    /// to nobody before, and is lost to nobody after.
     pub async fn finish(&mut self, state: &State, elapsed: Duration, store: &RepositoryStore) {
         self.finished_at = Some(Timestamp::now());
         self.record(state, elapsed);
@@ -184,15 +191,22 @@ impl Recorder {
         self.writer.release()
     }
 
-    /// A disk that refuses is told once, in the log when that can be written, and never stops the run.
+    /// A disk that refuses is told once, in the log as soon as that can be written, and never stops the run.
     fn heed(&mut self, done: Result<(), StoreError>) {
-        match done {
-            Ok(()) => self.disk_trouble = false,
-            Err(error) if !self.disk_trouble => {
-                self.disk_trouble = true;
-                let _ = self.writer.log(&format!("{}; going on in memory", with_causes(&error)));
+        let tell = |writer: &RunWriter, text: &str| writer.log(&format!("{text}; going on in memory")).is_ok();
+        match (done, &self.disk_trouble) {
+            (Err(error), None) => {
+                let text = with_causes(&error);
+                let is_told = tell(&self.writer, &text);
+                self.disk_trouble = Some(DiskTrouble { text, is_told });
             }
-            Err(_) => {}
+            (Ok(()), Some(trouble)) => {
+                if !trouble.is_told {
+                    tell(&self.writer, &trouble.text);
+                }
+                self.disk_trouble = None;
+            }
+            (Err(_), Some(_)) | (Ok(()), None) => {}
         }
     }
 

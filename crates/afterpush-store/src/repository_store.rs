@@ -86,7 +86,8 @@ impl RepositoryStore {
         if known.as_ref() == Some(&new) {
             return Ok(());
         }
-        atomic::replace(&path, &to_json(&new, &path)?, Access::User, Durability::Process)
+        // Written once in the life of most repositories: the syncs cost no push but the first.
+        atomic::replace(&path, &to_json(&new, &path)?, Access::User, Durability::Machine)
     }
 
     /// Where the repository is, or was when a push was seen last.

@@ -104,7 +104,7 @@ impl RunDirectory {
     /// # Errors
     /// [`StoreError`] when it is there and cannot be used.
     pub fn status(&self) -> Result<Option<Report>, StoreError> {
-        self.document(STATUS, SchemaName::Status)
+        self.unless_emptied(STATUS, || self.document(STATUS, SchemaName::Status))
     }
 
     /// The result. With [`RunDirectory::again`] beside it, it is the result of an earlier attempt.
@@ -120,7 +120,18 @@ impl RunDirectory {
     /// # Errors
     /// [`StoreError`] when it is there and cannot be used.
     pub fn monitor(&self) -> Result<Option<MonitorPid>, StoreError> {
-        read_json(&self.path.join(MONITOR))
+        self.unless_emptied(MONITOR, || read_json(&self.path.join(MONITOR)))
+    }
+
+    /// Reads what is written without a sync: a power loss can leave it without its text, empty or as zeros. That says as much
+    /// as no file does, and must not keep the run from being resumed.
+    fn unless_emptied<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce() -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let text = atomic::read(&self.path.join(name), LONGEST_DOCUMENT)?;
+        if text.is_some_and(|text| text.iter().all(|byte| *byte == 0)) { Ok(None) } else { read() }
     }
 
     /// Records a request durably, making the directory where needed. A monitor is to be started in any case.

@@ -6,4 +6,5 @@ mod hooks;
 mod place;
 mod status;
 mod stop;
+mod strangers;
 mod usage;

@@ -78,6 +78,20 @@ pub enum FileError {
         /// The file's major version.
         found: u64,
     },
+    /// A newer afterpush wrote it, of a format that can be read, with a word that this one does not know.
+    #[error(
+        "written in format {}.{found}, with what this afterpush, of format {}.{}, does not know: install the newer afterpush",
+        Schema::MAJOR,
+        Schema::MAJOR,
+        Schema::MINOR
+    )]
+    NewerMinor {
+        /// The file's minor version.
+        found: u64,
+        /// What is not known.
+        #[source]
+        source: serde_json::Error,
+    },
 }
 
 /// Reads a document after checking that it is the one expected, of a version that this program knows.
@@ -93,6 +107,8 @@ pub fn read<T: DeserializeOwned>(text: &[u8], expected: SchemaName) -> Result<T,
     struct Loose {
         name: String,
         major: u64,
+        #[serde(default)]
+        minor: u64,
     }
     let unreadable = |source| FileError::Unreadable(expected, source);
     let envelope: Envelope = serde_json::from_slice(text).map_err(unreadable)?;
@@ -103,5 +119,8 @@ pub fn read<T: DeserializeOwned>(text: &[u8], expected: SchemaName) -> Result<T,
     if envelope.schema.major != u64::from(Schema::MAJOR) {
         return Err(FileError::OtherMajor { found: envelope.schema.major });
     }
-    serde_json::from_slice(text).map_err(unreadable)
+    let found = envelope.schema.minor;
+    serde_json::from_slice(text).map_err(|source| {
+        if found > u64::from(Schema::MINOR) { FileError::NewerMinor { found, source } } else { unreadable(source) }
+    })
 }

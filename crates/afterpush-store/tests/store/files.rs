@@ -75,7 +75,7 @@ fn what_cannot_be_read_is_named_and_left_as_it_is() {
     };
     for name in ["status", "result", "request"] {
         let path = run.path().join(format!("{name}.json"));
-        for text in ["", "{", &newer.replace("NAME", name), &newer.replace("NAME", "other").replace('2', "1")] {
+        for text in ["{", &newer.replace("NAME", name), &newer.replace("NAME", "other").replace('2', "1")] {
             fs::write(&path, text).unwrap();
             let Err(error) = read(name) else { panic!("{name}: {text}") };
             assert!(matches!(error, StoreError::Unreadable { .. }), "{error:?}");

@@ -5,6 +5,7 @@
 mod cleanup;
 mod files;
 mod fixture;
+mod frozen;
 mod liveness;
 mod places;
 mod trust;
