@@ -20,6 +20,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    changes::Changes,
     driver::{Pending, drive},
     reconcile::Starter,
     recorder::Recorder,
@@ -179,6 +180,7 @@ fn prepare(
     push: &PushEnvironment,
 ) -> Result<Prepared, ReadError> {
     let config = read_config(request, commit, git, environment)?;
+    let changes = Changes::of_push(request, commit, git, &config);
     let (sources, targets) = Sources::set_up(&Kit {
         config: &config,
         request,
@@ -186,6 +188,7 @@ fn prepare(
         push,
         environment,
         sharing: Sharing::of_user(environment),
+        changes,
     })?;
     let plan = Plan { targets, has_pusher: request.pusher.is_some() };
     Ok(Prepared { config, sources, plan })
