@@ -931,9 +931,8 @@ fn only_the_users_file_refuses_a_push_or_says_how_many_monitors_there_are() {
 #[test]
 fn paths_are_safe_and_the_users_replace_the_repositorys() {
     let text = |paths: &str| format!("[[target]]\nname = \"web\"\npaths = {paths}\n");
-    let (repository, user) = (text("[\"apps/web/**\", \"/package.json\", \"*.lock\"]"), text("[\"site/**\"]"));
-    let source = |text| Some(Source { name: "x", text });
-    let target = only_target(combine(source(&repository), false, None).unwrap());
+    let (theirs, mine) = (text("[\"apps/web/**\", \"/package.json\", \"*.lock\"]"), text("[\"site/**\"]"));
+        let target = only_target(combine(repository(&theirs), false, None).unwrap());
     for (changed, expected) in [
         (&["apps/web/src/page.ts"][..], true),
         (&["README.md", "deep/yarn.lock"], true),
@@ -943,13 +942,13 @@ fn paths_are_safe_and_the_users_replace_the_repositorys() {
     ] {
         assert_eq!(target.is_touched_by(changed.iter().copied()), expected, "{changed:?}");
     }
-    let target = only_target(combine(source(&repository), false, source(&user)).unwrap());
+    let target = only_target(combine(repository(&theirs), false, user(&mine)).unwrap());
     assert!(target.is_touched_by(["site/a"].into_iter()) && !target.is_touched_by(["apps/web/a"].into_iter()));
-    let everything = only_target(combine(source("[[target]]\nname = \"web\"\n"), false, None).unwrap());
+    let everything = only_target(combine(repository("[[target]]\nname = \"web\"\n"), false, None).unwrap());
     assert!(everything.is_touched_by([].into_iter()));
     for wrong in ["[]", "\"apps/**\"", "[\"!apps/**\"]", "[\"apps/\"]", "[1]", "[\"\"]"] {
         let wrong = text(wrong);
-        let error = combine(source(&wrong), false, None).unwrap_err().to_string();
-        assert!(error.contains("x:3: ") && error.contains("paths"), "{wrong}: {error}");
+        let error = combine(repository(&wrong), false, None).unwrap_err().to_string();
+        assert!(error.contains(":3: ") && error.contains("paths"), "{wrong}: {error}");
     }
 }

@@ -2,7 +2,11 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod hang;
+<<<<<<< HEAD
 mod health;
+=======
+mod lines;
+>>>>>>> d3d1c1d (docs: a table of all providers and how to add one, kept true by the registry's tests)
 mod managers;
 mod memory;
 mod polling;
@@ -23,6 +27,7 @@ const FIGURES: [(&str, Print); 9] = [
     ("status", status::status),
     ("memory", memory::memory),
     ("polling", polling::polling),
+    ("lines", lines::lines),
 ];
 
 /// A push of main goes to one simulated app.
