@@ -319,7 +319,7 @@ fn an_error_reads_as_file_line_problem_and_what_was_expected() {
     let error = users("[[target]]\nname = \"web\"\nhelth = { path = \"/\" }\n").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/home/ada/.config/afterpush/config.toml:3: unknown key \"helth\" in [[target]]; expected one of name, branch, ref, \
+        "/home/ada/.config/afterpush/config.toml:3: unknown key \"helth\" in [[target]]; expected one of name, branch, ref, paths, \
          provider, database, health, accept_unversioned_health (did you mean \"health\"?)"
     );
     let error = untrusted("\n\nx = [1,\n").unwrap_err();
@@ -932,7 +932,7 @@ fn only_the_users_file_refuses_a_push_or_says_how_many_monitors_there_are() {
 fn paths_are_safe_and_the_users_replace_the_repositorys() {
     let text = |paths: &str| format!("[[target]]\nname = \"web\"\npaths = {paths}\n");
     let (theirs, mine) = (text("[\"apps/web/**\", \"/package.json\", \"*.lock\"]"), text("[\"site/**\"]"));
-        let target = only_target(combine(repository(&theirs), false, None).unwrap());
+    let target = only_target(combine(repository(&theirs), false, None).unwrap());
     for (changed, expected) in [
         (&["apps/web/src/page.ts"][..], true),
         (&["README.md", "deep/yarn.lock"], true),
