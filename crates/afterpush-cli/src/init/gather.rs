@@ -68,10 +68,12 @@ pub(super) fn gather(root: &Path) -> Vec<File> {
                 if is_wanted && depth < DEEPEST && open.len() + seen < MOST_DIRECTORIES {
                     open.push((entry.path(), below, depth + 1));
                 }
-            } else if kind.is_file() && found.len() < MOST_FILES && is_wanted(&name) {
-                if let Some(text) = read(&entry.path()) {
-                    found.push(File { path: below, text });
-                }
+            } else if kind.is_file()
+                && found.len() < MOST_FILES
+                && is_wanted(&name)
+                && let Some(text) = read(&entry.path())
+            {
+                found.push(File { path: below, text });
             }
         }
     }

@@ -19,10 +19,10 @@ pub(super) fn read(files: &[File], remotes: &[(String, String)], found: &mut Fou
             "project.json" if last_part(directory) == ".vercel" => vercel(file, parent(directory), files, found),
             "repo.json" if last_part(directory) == ".vercel" => vercel_repository(file, parent(directory), found),
             "vercel.json" => vercel_unlinked(file, directory, files, found),
-            "state.json" if last_part(directory) == ".netlify" => {
-                if !has(files, &join(parent(directory), "netlify.toml")) {
-                    netlify(file, parent(directory), None, Some(file), found);
-                }
+            "state.json"
+                if last_part(directory) == ".netlify" && !has(files, &join(parent(directory), "netlify.toml")) =>
+            {
+                netlify(file, parent(directory), None, Some(file), found);
             }
             "netlify.toml" => {
                 let state = join(directory, ".netlify/state.json");
