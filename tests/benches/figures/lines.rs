@@ -14,8 +14,9 @@ pub(crate) fn lines(_: &[usize]) {
     println!("lines of code, without comments and empty lines:");
     for kind in PROVIDER_KINDS {
         let mut files = vec![source.join(format!("{kind}.rs"))];
-        if let Ok(entries) = fs::read_dir(source.join(kind)) {
-            files.extend(entries.map(|entry| entry.unwrap().path()));
+        for directory in [source.join(kind), source.join(kind).join("tests")] {
+            let entries = fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path());
+            files.extend(entries.filter(|path| path.extension().is_some_and(|it| it == "rs")));
         }
         let counted: Vec<(usize, usize, PathBuf)> = files.into_iter().map(count).collect();
         let (code, tests) = counted.iter().fold((0, 0), |(code, tests), file| (code + file.0, tests + file.1));
@@ -40,7 +41,7 @@ fn count(path: PathBuf) -> (usize, usize, PathBuf) {
     let text = fs::read_to_string(&path).unwrap();
     let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
     let of = |text: &str| text.lines().filter(is_code).count();
-    if path.ends_with("tests.rs") {
+    if path.ends_with("tests.rs") || path.parent().is_some_and(|parent| parent.ends_with("tests")) {
         return (0, of(&text), path);
     }
     // The tests of a file stand at its end.
