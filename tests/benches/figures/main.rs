@@ -2,11 +2,8 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod hang;
-<<<<<<< HEAD
 mod health;
-=======
 mod lines;
->>>>>>> d3d1c1d (docs: a table of all providers and how to add one, kept true by the registry's tests)
 mod managers;
 mod memory;
 mod polling;
@@ -17,7 +14,7 @@ mod timing;
 /// Prints one figure; the numbers that stand behind its name on the command line say how large.
 type Print = fn(&[usize]);
 
-const FIGURES: [(&str, Print); 9] = [
+const FIGURES: [(&str, Print); 10] = [
     ("hook", managers::hook),
     ("managers", managers::managers),
     ("many", managers::many),
