@@ -36,10 +36,18 @@ pub(crate) struct DeployStatus {
     pub(crate) status: StatusArgs,
 }
 
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Show the configuration on standard output and write nothing
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Look for the provider's own files and write `.afterpush.toml`
-    Init,
+    Init(InitArgs),
     /// Put the hook where this repository's hooks really run; keeps and runs a hook that is already there
     Install(InstallArgs),
     /// Remove the hook and restore what was there before

@@ -1,72 +1,114 @@
-//! `afterpush init`: looks for the provider's own files and writes `.afterpush.toml`. Never overwrites one.
+//! `afterpush init`: recognises the hosts by their own files and writes `.afterpush.toml`. Never overwrites one.
+
+mod compose;
+mod gather;
+mod hosts;
+mod pipelines;
+mod proposal;
+#[cfg(test)]
+mod tests;
+mod vendor;
 
 use std::{
+    collections::BTreeSet,
     env,
-    fmt::Write as _,
     fs::{self, OpenOptions},
     io::{ErrorKind as IoErrorKind, Write},
     path::Path,
 };
 
-use toml::Value;
+use afterpush_core::redact;
 
+use self::proposal::{Found, Proposal};
 use crate::{
+    args::InitArgs,
     context::Context,
     error::{CommandError, ErrorKind},
-    output::Output,
+    output::{Output, talk},
 };
 
-/// The variables that a token is looked for in, in this order.
-const TOKENS: [&str; 2] = ["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"];
-
-/// Where DigitalOcean's own tools look for the app's description.
-const APP_FILES: [&str; 3] = [".do/app.yaml", ".do/app.yml", ".do/deploy.template.yaml"];
-
-/// What was found.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Found {
-    /// The app's description.
-    file: Option<&'static str>,
-    /// The app's name, as it says.
-    app: Option<String>,
-    /// The branch that is deployed, or the current one.
-    branch: Option<String>,
-}
-
-/// Writes the configuration and says what it is made of.
-pub(crate) fn init(context: &Context, output: &mut Output) -> Result<u8, CommandError> {
+/// Writes the configuration, or with `--print` shows it, and says what it is made of.
+pub(crate) fn init(context: &Context, args: &InitArgs, output: &mut Output) -> Result<u8, CommandError> {
     let repository = context.repository()?;
     let (Some(path), Some(work_tree)) = (repository.config_path(), &repository.work_tree) else {
         return Err(CommandError::new(ErrorKind::Usage, "a bare repository has no work tree for .afterpush.toml"));
     };
     let git = context.git()?;
     let current = git.head_branch().and_then(|branch| branch.branch().map(str::to_owned));
-    let found = look(work_tree, current);
-    write_new(&path, &configuration(&found))?;
-
-    let remotes = git.remotes()?;
-    let remote = remotes.iter().find(|(name, _)| name == "origin").or_else(|| remotes.first());
-    let mut text = format!("wrote {}\n", path.display());
-    match found.file {
-        Some(file) => writeln!(text, "  found {file}: the provider is DigitalOcean App Platform"),
-        None => writeln!(text, "  found no provider's own file: everything in it is commented out, for you to fill in"),
+    let branch = current.as_deref().unwrap_or("main");
+    let remotes: Vec<(String, String)> =
+        git.remotes()?.into_iter().map(|(name, url)| (name, redact::remote_url(&url))).collect();
+    let mut found = proposal::propose(&gather::gather(work_tree), &remotes);
+    let text = compose::configuration(&found.proposals, branch);
+    let told = told(&found, branch, &remotes);
+    if args.print {
+        output.print(&text)?;
+        talk(&told);
+        return Ok(0);
     }
-    .expect("a String takes every text");
-    if let Some(branch) = &found.branch {
-        writeln!(text, "  pushes of {branch} are watched").expect("a String takes every text");
+    if let Err(error) = write_new(&path, &text) {
+        if let Ok(present) = fs::read_to_string(&path) {
+            found.proposals.retain(|proposal| !is_in(proposal, &present));
+            if !found.proposals.is_empty() {
+                let new: Vec<String> = found.proposals.iter().map(|it| compose::target(it, branch)).collect();
+                output.print(&format!("# not in {} yet:\n\n{}", path.display(), new.join("\n")))?;
+            }
+        }
+        return Err(error);
     }
-    match remote {
-        Some((name, url)) => writeln!(text, "  remote {name}: {}", afterpush_core::redact::remote_url(url)),
-        None => writeln!(text, "  missing: a remote to push to (`git remote add origin <address>`)"),
-    }
-    .expect("a String takes every text");
-    if found.file.is_some() && !TOKENS.iter().any(|name| env::var_os(name).is_some()) {
-        writeln!(text, "  missing: a token in {} (or the login of doctl)", TOKENS.join(" or "))
-            .expect("a String takes every text");
-    }
-    text.push_str("next: `afterpush install`, then `afterpush doctor`\n");
-    output.print(&text)?;
+    output.print(&format!("wrote {}\n{told}next: `afterpush install`, then `afterpush doctor`\n", path.display()))?;
     Ok(0)
+}
+
+/// What was found, and what is missing.
+fn told(found: &Found, branch: &str, remotes: &[(String, String)]) -> String {
+    let mut lines = Vec::new();
+    for proposal in &found.proposals {
+        let name = vendor::vendor(proposal.kind).map_or(proposal.kind, |vendor| vendor.name);
+        let branch = proposal.branch.as_deref().unwrap_or(branch);
+        let commented = if proposal.is_incomplete { ", commented out" } else { "" };
+        lines.push(format!(
+            "found {}: target {} at {name}, for pushes of {branch}{commented}",
+            proposal.found, proposal.name
+        ));
+        if !proposal.paths.is_empty() {
+            lines.push(format!("  only where {} change; add what it shares with others", proposal.paths.join(", ")));
+        }
+        lines.extend(proposal.missing.iter().map(|missing| format!("  missing: {missing}")));
+    }
+    if found.proposals.is_empty() {
+        lines.push("found no host's own file: everything in it is commented out, for you to fill in".to_owned());
+    }
+    lines.extend(found.notes.iter().map(|note| format!("left out: {note}")));
+    let kinds: BTreeSet<&str> = found.proposals.iter().map(|proposal| proposal.kind).collect();
+    for vendor in kinds.into_iter().filter_map(vendor::vendor) {
+        let has_value = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        match vendor.tokens.iter().find(|name| has_value(name)) {
+            _ if vendor.tokens.is_empty() => lines.push(format!("{}: reached by {}", vendor.name, vendor.get)),
+            Some(name) => lines.push(format!("{}: the token in {name}", vendor.name)),
+            None => lines.push(format!(
+                "missing: a token of {} in {}, unless you are logged in; from {}",
+                vendor.name,
+                vendor.tokens.join(" or "),
+                vendor.get
+            )),
+        }
+    }
+    match remotes.iter().find(|(name, _)| name == "origin").or_else(|| remotes.first()) {
+        Some((name, url)) => lines.push(format!("remote {name}: {url}")),
+        None => lines.push("missing: a remote to push to (`git remote add origin <address>`)".to_owned()),
+    }
+    lines.into_iter().map(|line| format!("  {line}\n")).collect()
+}
+
+/// Whether a configuration has a target with the same provider and settings.
+fn is_in(proposal: &Proposal, present: &str) -> bool {
+    let Ok(present) = present.parse::<toml::Table>() else { return false };
+    let targets = present.get("target").and_then(toml::Value::as_array).into_iter().flatten();
+    targets.filter_map(|target| target.get("provider")).any(|provider| {
+        let is = |key: &str, value: &str| provider.get(key).and_then(toml::Value::as_str) == Some(value);
+        is("kind", proposal.kind) && proposal.settings.iter().all(|(key, value)| is(key, value))
+    })
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
@@ -82,123 +124,4 @@ fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     };
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(refuse)?;
     file.write_all(text.as_bytes()).map_err(refuse)
-}
-
-fn look(work_tree: &Path, current: Option<String>) -> Found {
-    for file in APP_FILES {
-        if let Ok(text) = fs::read_to_string(work_tree.join(file)) {
-            let app = value_of(&text, "name", Place::Top);
-            let branch = value_of(&text, "branch", Place::Anywhere).or(current);
-            return Found { file: Some(file), app, branch };
-        }
-    }
-    Found { file: None, app: None, branch: current }
-}
-
-/// Where a key may stand.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Top,
-    Anywhere,
-}
-
-/// The plain value of the first such key of a YAML file. Only names and branches are looked for, which need none of YAML's
-/// finer points; a value that does not look like one is taken for absent, and the person fills it in.
-fn value_of(text: &str, key: &str, place: Place) -> Option<String> {
-    text.lines().find_map(|line| {
-        let bare = line.trim_start().trim_start_matches("- ").trim_start();
-        if place == Place::Top && line.starts_with([' ', '\t', '-']) {
-            return None;
-        }
-        let value = bare.strip_prefix(key)?.strip_prefix(':')?;
-        let value = value.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']);
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
-        (!value.is_empty() && value.len() <= 100 && value.chars().all(is_plain)).then(|| value.to_owned())
-    })
-}
-
-fn configuration(found: &Found) -> String {
-    let quoted = |text: &str| Value::String(text.to_owned()).to_string();
-    let branch = found.branch.as_deref().unwrap_or("main");
-    let app = found.app.as_deref();
-    let is_name =
-        |name: &&str| name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && !name.contains('/');
-    let name = app.filter(is_name).unwrap_or("web");
-    let app = app.map(|app| format!(", app = {}", quoted(app))).unwrap_or_default();
-    let target = format!(
-        "[[target]]\n\
-         name = {}\n\
-         branch = {}\n\
-         provider = {{ kind = \"digitalocean\"{app} }}\n",
-        quoted(name),
-        quoted(branch),
-    );
-    let health = "\
-# The health check asks the deployed application itself. `commit` says where its answer names the commit that it runs: a JSON\n\
-# pointer (\"/commit\"), a header (\"x-commit\") or a regular expression.\n\
-# health = { path = \"/health\", commit = \"/commit\", passes = 3 }\n";
-    let head =
-        "# What a push of this repository deploys to. `afterpush doctor` checks this file; it holds no secrets.\n";
-    if found.file.is_some() {
-        return format!("{head}\n{target}{health}");
-    }
-    let commented: String = target.lines().map(|line| format!("# {line}\n")).collect();
-    format!(
-        "{head}#\n# No provider's own file was found here. Remove the marks below and fill in what fits.\n\n{commented}{health}"
-    )
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use afterpush_core::{
-        config::{Source, combine},
-        id::RefName,
-    };
-
-    use super::*;
-
-    const APP: &str = "\
-# an app
-name: 'storefront'   # its name
-services:
-- name: api
-  github:
-    branch: production
-    repo: acme/storefront
-";
-
-    #[test]
-    fn the_app_and_its_branch_are_found() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join(".do")).unwrap();
-        fs::write(dir.path().join(".do/app.yaml"), APP).unwrap();
-        let found = look(dir.path(), Some("topic".into()));
-        assert_eq!(found.app.as_deref(), Some("storefront"));
-        assert_eq!(found.branch.as_deref(), Some("production"));
-        assert_eq!(look(Path::new("/nowhere"), Some("topic".into())).branch.as_deref(), Some("topic"));
-    }
-
-    #[test]
-    fn what_is_written_is_a_valid_configuration() {
-        let found = Found { file: Some(".do/app.yaml"), app: Some("storefront".into()), branch: Some("a\"b".into()) };
-        for (found, targets) in [(found, 1), (Found::default(), 0), (Found { file: Some("x"), ..Found::default() }, 1)]
-        {
-            let text = configuration(&found);
-            let config = combine(Some(Source { name: "x", text: &text }), false, None).unwrap();
-            assert_eq!(config.targets.len(), targets, "{text}");
-        }
-    }
-
-    #[test]
-    fn every_commented_line_of_the_template_is_valid_once_uncommented() {
-        let text = configuration(&Found { branch: Some("main".into()), ..Found::default() });
-        let body = text.split_once("\n\n").unwrap().1;
-        let is_code = |line: &&str| line.contains(" = ") || line.contains("[[");
-        let code: String =
-            body.lines().map(|line| line.trim_start_matches("# ")).filter(is_code).map(|l| format!("{l}\n")).collect();
-        let config = combine(Some(Source { name: "x", text: &code }), false, None).unwrap();
-        let main = RefName::parse("refs/heads/main").unwrap();
-        assert!(config.targets_of(&main).next().unwrap().health.len() == 1);
-    }
 }

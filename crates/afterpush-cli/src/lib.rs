@@ -105,7 +105,7 @@ fn carry_out(command: Command) -> Result<u8, CommandError> {
     }
     let context = &Context::read()?;
     match command {
-        Command::Init => init::init(context, output),
+        Command::Init(args) => init::init(context, &args, output),
         Command::Install(args) if args.schedule => schedule::install(context, output),
         Command::Install(args) => install::install(context, &args, output),
         Command::Uninstall(args) if args.schedule => schedule::uninstall(context, output),

@@ -66,11 +66,17 @@ impl ConflictRule {
     /// Tells whether the rule is for the file at `path`, counted from the root of the work tree.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        match self.paths.strip_prefix('/') {
-            Some(from_root) => fast_glob::glob_match(from_root, path),
-            None if self.paths.contains('/') => fast_glob::glob_match(&self.paths, path),
-            None => fast_glob::glob_match(&self.paths, path.rsplit('/').next().unwrap_or(path)),
-        }
+        path_fits(&self.paths, path)
+    }
+}
+
+/// Tells whether a path from the root of the work tree fits a pattern as in `.gitattributes`: without a slash a name in any
+/// directory, else a path from the root.
+pub(crate) fn path_fits(pattern: &str, path: &str) -> bool {
+    match pattern.strip_prefix('/') {
+        Some(from_root) => fast_glob::glob_match(from_root, path),
+        None if pattern.contains('/') => fast_glob::glob_match(pattern, path),
+        None => fast_glob::glob_match(pattern, path.rsplit('/').next().unwrap_or(path)),
     }
 }
 

@@ -61,6 +61,7 @@ const FULL: &str = r#"
 [[target]]
 name = "web"
 branch = "main"
+paths = ["apps/web/**", "*.lock"]
 provider = { kind = "digitalocean", app = "storefront", nested = { a = [1, 2.5, true], on = 2026-01-01 } }
 accept_unversioned_health = true
 
@@ -97,6 +98,7 @@ fn every_key_reaches_its_place() {
     let expected = Target {
         name: "web".into(),
         refs: RefPattern::new("refs/heads/main"),
+        paths: vec!["apps/web/**".into(), "*.lock".into()],
         provider: Some(ProviderConfig { kind: "digitalocean".into(), settings }),
         database: Some(DatabaseConfig {
             address: DatabaseAddress::Url { variable: "DATABASE_URL".into() },
@@ -324,7 +326,7 @@ fn an_error_reads_as_file_line_problem_and_what_was_expected() {
     let error = users("[[target]]\nname = \"web\"\nhelth = { path = \"/\" }\n").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/home/ada/.config/afterpush/config.toml:3: unknown key \"helth\" in [[target]]; expected one of name, branch, ref, \
+        "/home/ada/.config/afterpush/config.toml:3: unknown key \"helth\" in [[target]]; expected one of name, branch, ref, paths, \
          provider, database, health, accept_unversioned_health (did you mean \"health\"?)"
     );
     let error = untrusted("\n\nx = [1,\n").unwrap_err();
@@ -961,4 +963,29 @@ fn only_the_users_file_refuses_a_push_or_says_how_many_monitors_there_are() {
     let own = Some(Source { name: "own", text: "[before_push]\nbehind = \"off\"\n" });
     let rules = combine(source, false, own).unwrap().before_push;
     assert_eq!((rules.behind, rules.branch_name, rules.previous), (Reaction::Off, Reaction::Warn, Reaction::Off));
+}
+
+#[test]
+fn paths_are_safe_and_the_users_replace_the_repositorys() {
+    let text = |paths: &str| format!("[[target]]\nname = \"web\"\npaths = {paths}\n");
+    let (theirs, mine) = (text("[\"apps/web/**\", \"/package.json\", \"*.lock\"]"), text("[\"site/**\"]"));
+    let target = only_target(combine(repository(&theirs), false, None).unwrap());
+    for (changed, expected) in [
+        (&["apps/web/src/page.ts"][..], true),
+        (&["README.md", "deep/yarn.lock"], true),
+        (&["package.json"], true),
+        (&["apps/api/package.json", "apps/web"], false),
+        (&[], false),
+    ] {
+        assert_eq!(target.is_touched_by(changed.iter().copied()), expected, "{changed:?}");
+    }
+    let target = only_target(combine(repository(&theirs), false, user(&mine)).unwrap());
+    assert!(target.is_touched_by(["site/a"].into_iter()) && !target.is_touched_by(["apps/web/a"].into_iter()));
+    let everything = only_target(combine(repository("[[target]]\nname = \"web\"\n"), false, None).unwrap());
+    assert!(everything.is_touched_by([].into_iter()));
+    for wrong in ["[]", "\"apps/**\"", "[\"!apps/**\"]", "[\"apps/\"]", "[1]", "[\"\"]"] {
+        let wrong = text(wrong);
+        let error = combine(repository(&wrong), false, None).unwrap_err().to_string();
+        assert!(error.contains(":3: ") && error.contains("paths"), "{wrong}: {error}");
+    }
 }

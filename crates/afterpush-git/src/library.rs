@@ -158,6 +158,27 @@ pub(crate) fn history(repository: &Repository, from: &CommitId, limit: usize) ->
     Ok(ids.map_err(GitError::library(what()))?.into_iter().filter_map(commit_id).collect())
 }
 
+pub(crate) fn changed_paths(repository: &Repository, from: &CommitId, to: &CommitId) -> Result<Vec<String>, GitError> {
+    let what = || format!("what changed from {from} to {to}");
+    let tree = |id: &CommitId| {
+        let commit = oid(id).and_then(|id| repository.find_commit(id).ok());
+        let commit = commit.ok_or_else(|| GitError::NoCommit { commit: id.to_string() })?;
+        commit.tree().map_err(GitError::library(what()))
+    };
+    let (old, new) = (tree(from)?, tree(to)?);
+    let diff = repository.diff_tree_to_tree(Some(&old), Some(&new), None).map_err(GitError::library(what()))?;
+    // Without a search for renames a delta has one path, at the old side, the new one, or both.
+    let path = |delta: git2::DiffDelta<'_>| {
+        let bytes = delta.new_file().path_bytes().or_else(|| delta.old_file().path_bytes())?;
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    };
+    Ok(diff.deltas().filter_map(path).collect())
+}
+
+pub(crate) fn merge_base(repository: &Repository, one: &CommitId, other: &CommitId) -> Option<CommitId> {
+    commit_id(repository.merge_base(oid(one)?, oid(other)?).ok()?)
+}
+
 fn oid(id: &CommitId) -> Option<Oid> {
     // A SHA-256 id in a SHA-1 repository is an object that is not there.
     Oid::from_str(id.as_str()).ok()

@@ -197,9 +197,30 @@ impl Program {
         Ok(listed.lines().filter_map(|line| CommitId::parse(line).ok()).collect())
     }
 
-    /// The full name of the branch that HEAD is on.
-    pub(crate) fn head_ref(&self) -> Option<String> {
-        self.text("HEAD", &["symbolic-ref", "--quiet", "HEAD"]).ok()
+    /// The full name of the ref that a symbolic ref leads to.
+    pub(crate) fn symbolic_ref(&self, name: &str) -> Option<String> {
+        self.text(name, &["symbolic-ref", "--quiet", name]).ok()
+    }
+
+    pub(crate) fn changed_paths(&self, from: &CommitId, to: &CommitId) -> Result<Vec<String>, GitError> {
+        let what = format!("what changed from {from} to {to}");
+        // Both ids as commits: a tree would be taken as well.
+        let arguments = [
+            "diff-tree",
+            "-r",
+            "-z",
+            "--no-renames",
+            "--name-only",
+            &peeled(from.as_str()),
+            &peeled(to.as_str()),
+            "--",
+        ];
+        let listed = self.bytes(&what, &arguments)?;
+        Ok(if listed.is_empty() { Vec::new() } else { fields_of(&listed) })
+    }
+
+    pub(crate) fn merge_base(&self, one: &CommitId, other: &CommitId) -> Option<CommitId> {
+        CommitId::parse(&self.text("the merge base", &["merge-base", one.as_str(), other.as_str()]).ok()?).ok()
     }
 
     fn text(&self, what: &str, arguments: &[&str]) -> Result<String, GitError> {

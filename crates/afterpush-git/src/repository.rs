@@ -215,7 +215,7 @@ impl Git {
     pub fn head_branch(&self) -> Option<RefName> {
         let name = match &self.reader {
             Reader::Library(repository) => repository.find_reference("HEAD").ok()?.symbolic_target().ok()??.to_owned(),
-            Reader::Program(program) => program.head_ref()?,
+            Reader::Program(program) => program.symbolic_ref("HEAD")?,
         };
         RefName::parse(&name).ok()
     }
@@ -250,6 +250,38 @@ impl Git {
         match &self.reader {
             Reader::Library(repository) => library::history(repository, from, limit),
             Reader::Program(program) => program.history(from, limit),
+        }
+    }
+
+    /// The paths at which the trees of two commits differ; of a file that moved, both.
+    ///
+    /// # Errors
+    /// When the repository does not have one of the commits, or part of its tree.
+    pub fn changed_paths(&self, from: &CommitId, to: &CommitId) -> Result<Vec<String>, GitError> {
+        match &self.reader {
+            Reader::Library(repository) => library::changed_paths(repository, from, to),
+            Reader::Program(program) => program.changed_paths(from, to),
+        }
+    }
+
+    /// The newest commit that both contain; `None` when there is none, or when the repository does not have one of them.
+    #[must_use]
+    pub fn merge_base(&self, one: &CommitId, other: &CommitId) -> Option<CommitId> {
+        match &self.reader {
+            Reader::Library(repository) => library::merge_base(repository, one, other),
+            Reader::Program(program) => program.merge_base(one, other),
+        }
+    }
+
+    /// The local ref that follows the default branch of a remote, as the clone has noted it.
+    #[must_use]
+    pub fn default_branch(&self, remote: &str) -> Option<String> {
+        let head = RefName::parse(&format!("refs/remotes/{remote}/HEAD")).ok()?;
+        match &self.reader {
+            Reader::Library(repository) => {
+                Some(repository.find_reference(head.as_str()).ok()?.symbolic_target().ok()??.to_owned())
+            }
+            Reader::Program(program) => program.symbolic_ref(head.as_str()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! It is one loop ([`driver::drive`]) that turns every timer, answer and signal into an event for the pure machine of
 //! `afterpush-core`, and carries out what that decides. Everything here acts; nothing here decides.
 
+pub mod changes;
 pub mod clock;
 pub mod cluster;
 pub mod credentials;

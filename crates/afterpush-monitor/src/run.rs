@@ -20,6 +20,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    changes::Changes,
     driver::{Pending, drive},
     reconcile::Starter,
     recorder::Recorder,
@@ -183,6 +184,7 @@ fn prepare(
     has_waited: bool,
 ) -> Result<Prepared, ReadError> {
     let config = read_config(request, commit, git, environment)?;
+    let changes = Changes::of_push(request, commit, git, &config);
     let (sources, targets) = Sources::set_up(&Kit {
         config: &config,
         request,
@@ -191,6 +193,7 @@ fn prepare(
         has_waited,
         environment,
         sharing: Sharing::of_user(environment),
+        changes,
     })?;
     let plan = Plan { targets, has_pusher: request.pusher.is_some() };
     Ok(Prepared { config, sources, plan })

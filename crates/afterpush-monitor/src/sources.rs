@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 
 use crate::{
+    changes::Changes,
     cluster::Cluster,
     credentials::{self, CredentialsError, Found},
     database_address,
@@ -148,6 +149,8 @@ pub struct Kit<'a> {
     pub environment: &'a Environment,
     /// What is shared with the user's other monitors.
     pub sharing: Option<Sharing>,
+    /// What the push changes.
+    pub changes: Changes,
 }
 
 impl Sources {
@@ -222,6 +225,10 @@ fn mixed_up() -> Fault {
 }
 
 fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, TargetPlan), SourcesError> {
+    if let Some(reason) = kit.changes.reason_to_skip(target) {
+        let nothing = TargetSources { provider: None, database: None, health: None };
+        return Ok((nothing, TargetPlan::skipped(&target.name, &reason)));
+    }
     let unavailable = |why: &str| StagePlan::Unavailable(why.to_owned());
     let (provider, provider_plan) = match &target.provider {
         None => (None, unavailable("not configured")),
@@ -268,6 +275,7 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
     };
     let plan = TargetPlan {
         name: target.name.clone(),
+        skipped: None,
         provider: provider_plan,
         database: database_plan,
         health: health_plan,

@@ -128,6 +128,78 @@ mod tests {
         }
     }
 
+    /// The text of a file of the project.
+    fn project_file(path: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    #[test]
+    fn every_kind_has_tests_a_row_in_the_table_and_a_page_with_its_parts() {
+        let table = project_file("docs/providers/README.md");
+        let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| [`")).collect();
+        let kinds: Vec<_> = rows.iter().filter_map(|row| row.split('`').nth(1)).collect();
+        assert_eq!(kinds, PROVIDER_KINDS, "the rows of docs/providers/README.md");
+        for (row, entry) in rows.iter().zip(ENTRIES) {
+            let kind = entry.kind;
+            assert!(row.contains(&format!("({kind}.md)")) && row.matches(" | ").count() == 6, "{row}");
+            let empty = row.split('|').skip(1).take(7).any(|cell| cell.trim().is_empty());
+            assert!(!empty, "a cell of {kind}'s row is empty");
+            if let Some(first) = entry.credential_names.first() {
+                assert!(row.contains(&format!("`{first}`")), "{kind}'s row does not name {first}");
+            }
+            let page = project_file(&format!("docs/providers/{kind}.md"));
+            for part in ["\n## Set-up\n", "\n1. ", "\n2. ", "\n3. ", "\n## What is matched\n", "\n## Known limits\n"] {
+                assert!(page.contains(part), "docs/providers/{kind}.md has no {part:?}");
+            }
+            for name in entry.credential_names {
+                assert!(page.contains(&format!("`{name}`")), "docs/providers/{kind}.md does not name {name}");
+            }
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{kind}/tests.rs"));
+            let has_tests = source.is_file()
+                || project_file(&format!("crates/afterpush-providers/src/{kind}.rs"))
+                    .contains("#[cfg(test)]\nmod tests {");
+            assert!(has_tests, "{kind} has no tests");
+        }
+    }
+
+    #[test]
+    fn the_guide_to_add_one_names_files_and_parts_that_there_are() {
+        let guide = project_file("docs/contributing/add-a-provider.md");
+        let source = project_file("crates/afterpush-providers/src/registry.rs");
+        // Each file that it names, with one of the providers in the place of the example.
+        let mut files = 0;
+        for path in guide
+            .split('`')
+            .filter(|it| it.contains('/') && !it.contains(' ') && !it.ends_with('/') && it.contains('.'))
+        {
+            if path.starts_with("crates/") || path.starts_with("docs/") || path.starts_with("tests/") {
+                project_file(&path.replace("acme", "render"));
+                files += 1;
+            }
+        }
+        assert!(files >= 7, "{files} files are named");
+        for part in ["render.rs", "response.rs", "play.rs", "damage.rs", "contract.rs"] {
+            assert!(guide.contains(part));
+            project_file(&format!("crates/afterpush-providers/src/{part}"));
+        }
+        for (name, place) in [
+            ("`ENTRIES`", source.contains("const ENTRIES:")),
+            ("`PROVIDER_KINDS`", source.contains("config::PROVIDER_KINDS")),
+            (
+                "pub(crate) const ENTRY: Entry",
+                project_file("crates/afterpush-providers/src/render.rs").contains("pub(crate) const ENTRY: Entry"),
+            ),
+            (
+                "impl Converse for",
+                project_file("crates/afterpush-providers/src/render.rs").contains("impl Converse for"),
+            ),
+            ("`needs_token`", source.contains("needs_token: bool")),
+        ] {
+            assert!(guide.contains(name) && place, "{name}");
+        }
+    }
+
     #[test]
     fn an_unknown_kind_is_told_and_has_nothing() {
         let setup = Setup {

@@ -3,6 +3,7 @@
 
 mod hang;
 mod health;
+mod lines;
 mod managers;
 mod memory;
 mod polling;
@@ -13,7 +14,7 @@ mod timing;
 /// Prints one figure; the numbers that stand behind its name on the command line say how large.
 type Print = fn(&[usize]);
 
-const FIGURES: [(&str, Print); 9] = [
+const FIGURES: [(&str, Print); 10] = [
     ("hook", managers::hook),
     ("managers", managers::managers),
     ("many", managers::many),
@@ -23,6 +24,7 @@ const FIGURES: [(&str, Print); 9] = [
     ("status", status::status),
     ("memory", memory::memory),
     ("polling", polling::polling),
+    ("lines", lines::lines),
 ];
 
 /// A push of main goes to one simulated app.

@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{before_push::BeforePush, query::DatabaseQuery, waiting::MONITORS};
-use crate::{id::RefName, integration::PushRules, policy::Policy};
+use crate::{
+    id::RefName,
+    integration::{PushRules, path_fits},
+    policy::Policy,
+};
 
 /// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
 pub const PROVIDER_KINDS: [&str; 14] = [
@@ -70,6 +74,8 @@ pub struct Target {
     pub name: String,
     /// The refs whose pushes deploy to it.
     pub refs: RefPattern,
+    /// Patterns of the paths that its application is made from. Empty: every push of its refs is for it.
+    pub paths: Vec<String>,
     /// The hosting provider.
     pub provider: Option<ProviderConfig>,
     /// The database check.
@@ -78,6 +84,13 @@ pub struct Target {
     pub health: Vec<HealthConfig>,
     /// Take a passing health check for "live" although nothing named the commit.
     pub accept_unversioned_health: bool,
+}
+
+impl Target {
+    /// Tells whether a push that changes these paths is for the target.
+    pub fn is_touched_by<'a>(&self, mut changed: impl Iterator<Item = &'a str>) -> bool {
+        self.paths.is_empty() || changed.any(|path| self.paths.iter().any(|pattern| path_fits(pattern, path)))
+    }
 }
 
 /// Which refs a target is for.

@@ -111,7 +111,8 @@ fn conflict(section: &Section<'_>) -> Result<ConflictRule, ConfigError> {
     Ok(ConflictRule { paths, resolve, run })
 }
 
-fn pattern(entry: &Entry<'_>) -> Result<String, ConfigError> {
+/// A pattern of paths, as in `.gitattributes`.
+pub(super) fn pattern(entry: &Entry<'_>) -> Result<String, ConfigError> {
     let expected = "a pattern of paths such as \"CHANGELOG.md\", \"*.lock\" or \"docs/**/*.md\"";
     // What git reads as something else than a plain pattern would mean the wrong files.
     let is_pattern =

@@ -6,17 +6,22 @@ use super::{
     document::{Entry, Section},
     health::HealthLayer,
     provider::ProviderLayer,
+    push::pattern,
     read::{Author, Reading},
 };
 use crate::id::RefName;
 
-const KEYS: [&str; 7] = ["name", "branch", "ref", "provider", "database", "health", "accept_unversioned_health"];
+const KEYS: [&str; 8] =
+    ["name", "branch", "ref", "paths", "provider", "database", "health", "accept_unversioned_health"];
+/// More patterns than any application has; each is tried for every changed path.
+const MOST_PATTERNS: usize = 100;
 
 /// A target, as far as one file says.
 #[derive(Debug, Clone)]
 pub(super) struct TargetLayer {
     pub(super) name: String,
     refs: Option<RefPattern>,
+    paths: Option<Vec<String>>,
     provider: Option<ProviderLayer>,
     database: Option<DatabaseLayer>,
     health: Option<HealthLayer>,
@@ -28,6 +33,7 @@ impl TargetLayer {
         let mut layer = Self {
             name: name(section)?,
             refs: None,
+            paths: None,
             provider: None,
             database: None,
             health: None,
@@ -41,6 +47,7 @@ impl TargetLayer {
                 }
                 "branch" => layer.refs = Some(branch(&entry)?),
                 "ref" => layer.refs = Some(ref_pattern(&entry)?),
+                "paths" => layer.paths = Some(paths(&entry)?),
                 "provider" => layer.provider = Some(ProviderLayer::read(&entry, &layer.name, reading)?),
                 "database" => {
                     // Read even when it is not used: to trust a repository must not make its file wrong.
@@ -64,6 +71,7 @@ impl TargetLayer {
         Self {
             name: self.name,
             refs: upper.refs.or(self.refs),
+            paths: upper.paths.or(self.paths),
             provider: overlay(self.provider, upper.provider, ProviderLayer::overlaid_by),
             database: overlay(self.database, upper.database, DatabaseLayer::overlaid_by),
             health: overlay(self.health, upper.health, HealthLayer::overlaid_by),
@@ -75,6 +83,7 @@ impl TargetLayer {
         Ok(Target {
             name: self.name,
             refs: self.refs.unwrap_or_else(|| RefPattern::new("refs/heads/*")),
+            paths: self.paths.unwrap_or_default(),
             provider: self.provider.map(ProviderLayer::finish).transpose()?,
             database: self.database.map(DatabaseLayer::finish).transpose()?,
             health: match self.health {
@@ -119,4 +128,13 @@ fn ref_pattern(entry: &Entry<'_>) -> Result<RefPattern, ConfigError> {
     // What is sound with a letter for each star is sound as a pattern.
     let is_pattern = |pattern: &str| RefName::parse(&pattern.replace('*', "x")).is_ok();
     Ok(RefPattern::new(entry.text_that(is_pattern, expected)?))
+}
+
+fn paths(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
+    const EXPECTED: &str = "a list of 1 to 100 patterns of paths such as [\"apps/web/**\", \"packages/ui/**\"]";
+    let items = entry.items(EXPECTED)?;
+    if items.is_empty() || items.len() > MOST_PATTERNS {
+        return Err(entry.error(format_args!("has {} patterns", items.len()), EXPECTED));
+    }
+    items.iter().map(pattern).collect()
 }

@@ -16,6 +16,8 @@ pub struct Plan {
 pub struct TargetPlan {
     /// Its name.
     pub name: String,
+    /// Why the push is not for it, where it is not: it ends as `skipped`, and nothing of it is asked.
+    pub skipped: Option<String>,
     /// Whether the provider can be asked.
     pub provider: StagePlan,
     /// Whether the database can be asked.
@@ -37,6 +39,7 @@ impl TargetPlan {
         let stage = || StagePlan::Unavailable(reason.to_owned());
         Self {
             name: name.to_owned(),
+            skipped: None,
             provider: stage(),
             database: stage(),
             health: stage(),
@@ -44,6 +47,12 @@ impl TargetPlan {
             health_checks: Vec::new(),
             accept_unversioned_health: false,
         }
+    }
+
+    /// A target that the push is not for, for this reason.
+    #[must_use]
+    pub fn skipped(name: &str, reason: &str) -> Self {
+        Self { skipped: Some(reason.to_owned()), ..Self::unavailable(name, reason) }
     }
 }
 

@@ -126,6 +126,9 @@ impl Target {
     /// started do not ask at once; the quick checks come now.
     pub(super) fn push_landed(&mut self, policy: &Policy, moment: Moment) {
         self.landed_at = Some(moment.now);
+        if let Some(reason) = self.plan.skipped.clone() {
+            return self.end(Outcome::Skipped, reason);
+        }
         let offset = policy.first_interval.mul_f64(moment.roll.clamp(0.0, 1.0));
         self.provider.schedule_by(moment.now + offset);
         self.database.schedule_by(moment.now);

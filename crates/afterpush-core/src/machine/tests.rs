@@ -744,6 +744,23 @@ fn any_event() -> impl Strategy<Value = EventKind> {
     ]
 }
 
+#[test]
+fn a_target_that_the_push_is_not_for_is_skipped_once_it_landed_and_nothing_of_it_is_asked() {
+    let skipped = || TargetPlan::skipped("docs", "no path of it changed");
+    let mut world = World::landed(vec![skipped(), TargetPlan::skipped("api", "nor of this one")]);
+    assert_eq!(world.state.outcome(), Some(&Outcome::Skipped));
+    assert_eq!((world.open.len(), world.finishes), (0, 1));
+    // Beside another target it counts for nothing, and its reason is kept.
+    world = World::landed(vec![target(), skipped()]);
+    world.until_asked(StageKind::Provider);
+    world.provider(deployment(DeploymentState::Live));
+    assert_eq!(world.state.outcome(), Some(&Outcome::Live));
+    assert_eq!(world.state.targets[1].reason.as_deref(), Some("no path of it changed"));
+    // A push that did not land skips nothing.
+    world = World::new(vec![skipped()]);
+    assert_eq!(world.state.outcome(), None);
+}
+
 fn any_target() -> impl Strategy<Value = TargetPlan> {
     let plan =
         || any::<bool>().prop_map(|ask| if ask { StagePlan::Ask } else { StagePlan::Unavailable("none".to_owned()) });

@@ -247,3 +247,44 @@ fn opening_and_resolving_takes_a_fraction_of_a_process_start() {
     // The aim is 1 ms; the bound leaves room for an unoptimised build on a loaded machine.
     assert!(times[25].as_millis() < 5, "{times:?}");
 }
+
+#[test]
+fn what_changed_between_two_commits_is_told_by_both_readers() {
+    Sandbox::each(|kind, sandbox, work| {
+        let write = |path: &str, text: &str| {
+            let path = work.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("apps/web/page", "one page of which nothing changes\n");
+        write("apps/api/main", "api\n");
+        write("gone", "gone\n");
+        sandbox.git(work, &["add", "."]);
+        let before = sandbox.commit(work, "before");
+        sandbox.git(work, &["mv", "apps/web/page", "apps/web/strange \u{e4}\nname"]);
+        sandbox.git(work, &["rm", "-q", "gone"]);
+        write("apps/api/main", "other\n");
+        sandbox.git(work, &["add", "."]);
+        let after = sandbox.commit(work, "after");
+        let git = open(work);
+        let mut changed = git.changed_paths(&before, &after).unwrap();
+        changed.sort();
+        let moved = "apps/web/strange \u{e4}\nname";
+        assert_eq!(changed, ["apps/api/main", "apps/web/page", moved, "gone"], "{kind:?}");
+        assert_eq!(git.changed_paths(&after, &before).unwrap().len(), 4, "{kind:?}: backwards, as after a forced push");
+        assert!(git.changed_paths(&after, &after).unwrap().is_empty(), "{kind:?}");
+        let missing = CommitId::parse(&"e".repeat(after.as_str().len())).unwrap();
+        assert!(git.changed_paths(&missing, &after).is_err(), "{kind:?}");
+
+        sandbox.git(work, &["checkout", "-q", "-b", "side", before.as_str()]);
+        let side = sandbox.commit(work, "side");
+        assert_eq!(git.merge_base(&after, &side), Some(before.clone()), "{kind:?}");
+        sandbox.git(work, &["checkout", "-q", "--orphan", "root"]);
+        let root = sandbox.commit(work, "root");
+        assert_eq!(git.merge_base(&after, &root), None, "{kind:?}");
+        assert_eq!(git.default_branch("origin"), None, "{kind:?}");
+        sandbox.git(work, &["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"]);
+        assert_eq!(git.default_branch("origin").as_deref(), Some("refs/remotes/origin/main"), "{kind:?}");
+        assert_eq!(git.default_branch("https://host/repo"), None, "{kind:?}");
+    });
+}
