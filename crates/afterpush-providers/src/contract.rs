@@ -44,7 +44,12 @@ const DESCRIBED: [Described; 15] = [
 const UNDESCRIBED_HOST: &str = "https://ci.test/";
 
 /// Query parameters that a description lacks although the vendor's own client sends them.
-const UNDESCRIBED_PARAMETERS: [(&str, &str); 1] = [("digitalocean/openapi-apps.json", "tail_lines")];
+const UNDESCRIBED_PARAMETERS: [(&str, &str); 4] = [
+    ("cloudflare/openapi-pages-workers.json", "page"),
+    ("cloudflare/openapi-pages-workers.json", "per_page"),
+    ("cloudflare/openapi-pages-workers.json", "size"),
+    ("digitalocean/openapi-apps.json", "tail_lines"),
+];
 
 /// Checks a request, and the sound answer to it.
 pub(crate) fn check(request: &HttpRequest, answer: Option<&HttpResponse>) {

@@ -193,6 +193,8 @@ fn typed(kind: &str, text: &str) -> Value {
 fn allow_nulls(value: &mut Value) {
     match value {
         Value::Object(object) => {
+            // Before the object itself is put into another one: that one holds it with its word, and would be put into a third.
+            object.values_mut().for_each(allow_nulls);
             let is_nullable =
                 ["nullable", "x-nullable"].iter().any(|word| object.get(*word) == Some(&Value::Bool(true)));
             if is_nullable {
@@ -208,7 +210,6 @@ fn allow_nulls(value: &mut Value) {
                     }
                 }
             }
-            object.values_mut().for_each(allow_nulls);
         }
         Value::Array(items) => items.iter_mut().for_each(allow_nulls),
         _ => {}
