@@ -189,12 +189,18 @@ fn typed(kind: &str, text: &str) -> Value {
     }
 }
 
-/// `nullable` is OpenAPI's own word: JSON Schema says it by a type more.
+/// Makes JSON Schema of what OpenAPI says in words of its own: `nullable` is a type more.
 fn allow_nulls(value: &mut Value) {
     match value {
         Value::Object(object) => {
             // Before the object itself is put into another one: that one holds it with its word, and would be put into a third.
             object.values_mut().for_each(allow_nulls);
+            // A choice of nothing, which some generators leave behind, would allow nothing.
+            for choice in ["oneOf", "anyOf"] {
+                if object.get(choice).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+                    object.remove(choice);
+                }
+            }
             let is_nullable =
                 ["nullable", "x-nullable"].iter().any(|word| object.get(*word) == Some(&Value::Bool(true)));
             if is_nullable {
