@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use crate::{
     cluster::Cluster,
     credentials::{self, CredentialsError, Found},
+    database_address,
     program::Programs,
     secrets::PushEnvironment,
     sharing::Sharing,
@@ -247,11 +248,10 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
     };
     let (database, database_plan) = match &target.database {
         None => (None, unavailable("not configured")),
-        Some(database) => match credentials::find_variable(&database.url_env, kit.push, kit.environment) {
-            Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
-            Ok(None) => (None, missing(kit, format!("no address: set {} for the push", database.url_env))),
-            Ok(Some(url)) => {
-                let probe = DatabaseProbe::new(database.clone(), url.expose().to_owned(), kit.commit.clone());
+        Some(database) => match database_address::find(&database.address, kit.push, kit.environment) {
+            Err(why) => (None, missing(kit, why)),
+            Ok(address) => {
+                let probe = DatabaseProbe::new(database.clone(), address, kit.commit.clone());
                 (Some(Rc::new(probe)), StagePlan::Ask)
             }
         },

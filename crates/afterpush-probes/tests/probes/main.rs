@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod database;
+mod databases;
 mod front;
 mod health;
 mod health_kinds;
