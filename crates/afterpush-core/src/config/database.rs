@@ -6,9 +6,10 @@ use super::{
     ConfigError, DatabaseColumns, DatabaseConfig, DatabaseWords,
     document::{Entry, Section},
     error::{Place, quoted},
+    migrations::{self, MigrationsConfig},
 };
 
-const KEYS: [&str; 4] = ["url_env", "deployments", "columns", "words"];
+const KEYS: [&str; 5] = ["url_env", "deployments", "columns", "words", "migrations"];
 const COLUMN_KEYS: [&str; 4] = ["commit", "status", "error", "created_at"];
 const WORD_KEYS: [&str; 3] = ["in_progress", "success", "failed"];
 /// The longest name that PostgreSQL keeps whole; the others allow more.
@@ -25,6 +26,7 @@ pub(super) struct DatabaseLayer {
     in_progress: Option<Vec<String>>,
     success: Option<Vec<String>>,
     failed: Option<Vec<String>>,
+    migrations: Option<MigrationsConfig>,
 }
 
 impl DatabaseLayer {
@@ -37,6 +39,7 @@ impl DatabaseLayer {
             in_progress: None,
             success: None,
             failed: None,
+            migrations: None,
         };
         let section = entry.section("[target.database]")?;
         for entry in section.entries() {
@@ -51,6 +54,7 @@ impl DatabaseLayer {
                 }
                 "columns" => layer.columns = columns(&entry.section("[target.database.columns]")?)?,
                 "words" => layer.read_words(&entry.section("[target.database.words]")?)?,
+                "migrations" => layer.migrations = Some(migrations::read(&entry)?),
                 _ => return Err(section.unknown_key(&entry, &KEYS)),
             }
         }
@@ -85,7 +89,37 @@ impl DatabaseLayer {
             in_progress: upper.in_progress.or(self.in_progress),
             success: upper.success.or(self.success),
             failed: upper.failed.or(self.failed),
+            migrations: upper.migrations.or(self.migrations),
         }
+    }
+
+    /// What of it an untrusted repository may say.
+    pub(super) fn untrusted(self) -> Self {
+        Self {
+            place: self.place,
+            url_env: None,
+            deployments: None,
+            columns: DatabaseColumns::default(),
+            in_progress: None,
+            success: None,
+            failed: None,
+            migrations: self.migrations,
+        }
+    }
+
+    /// Which migrations are to be applied, with or without an address to ask.
+    pub(super) fn migrations(&self) -> MigrationsConfig {
+        self.migrations.clone().unwrap_or_default()
+    }
+
+    /// Only migrations are named, which alone ask no database: the address stands in another file, or nowhere.
+    pub(super) fn names_only_migrations(&self) -> bool {
+        let words = [&self.in_progress, &self.success, &self.failed];
+        self.migrations.is_some()
+            && self.url_env.is_none()
+            && self.deployments.is_none()
+            && self.columns == DatabaseColumns::default()
+            && words.into_iter().all(Option::is_none)
     }
 
     pub(super) fn finish(self) -> Result<DatabaseConfig, ConfigError> {
@@ -105,8 +139,10 @@ impl DatabaseLayer {
                 .place
                 .error(problem, "each word in one list (a list that is not set has its default words)"));
         }
+        // Who names migrations alone has no table of deployments.
+        let records = self.deployments.is_some() || !matches!(self.migrations, Some(MigrationsConfig::Wanted { .. }));
         let deployments = self.deployments.unwrap_or_else(|| "deployments".to_owned());
-        Ok(DatabaseConfig { url_env, deployments, columns: self.columns, words })
+        Ok(DatabaseConfig { url_env, records, deployments, columns: self.columns, words })
     }
 }
 

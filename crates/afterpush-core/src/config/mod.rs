@@ -9,6 +9,7 @@ mod database;
 mod document;
 mod error;
 mod health;
+mod migrations;
 mod model;
 mod provider;
 mod push;
@@ -18,6 +19,7 @@ mod waiting;
 
 pub use before_push::{BeforePush, Reaction};
 pub use error::ConfigError;
+pub use migrations::MigrationsConfig;
 pub use model::{
     CommitAssertion, Config, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress, HealthConfig,
     PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{before_push::BeforePush, waiting::MONITORS};
+use super::{before_push::BeforePush, migrations::MigrationsConfig, waiting::MONITORS};
 use crate::{id::RefName, integration::PushRules, policy::Policy};
 
 /// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
@@ -60,6 +60,8 @@ pub struct Target {
     pub provider: Option<ProviderConfig>,
     /// The database check.
     pub database: Option<DatabaseConfig>,
+    /// Which migrations of the commit the database has to have.
+    pub migrations: MigrationsConfig,
     /// The health check.
     pub health: Option<HealthConfig>,
     /// Take a passing health check for "live" although nothing named the commit.
@@ -137,6 +139,8 @@ pub struct ProviderSettings {
 pub struct DatabaseConfig {
     /// The environment variable that holds the database's address, such as `DATABASE_URL`.
     pub url_env: String,
+    /// Whether the deployments table is asked: not where only migrations are named.
+    pub records: bool,
     /// The deployments table.
     pub deployments: String,
     /// Its columns, where they do not have one of the default names.

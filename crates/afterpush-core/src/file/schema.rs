@@ -46,7 +46,7 @@ impl Schema {
     /// The major version that this program reads and writes.
     pub const MAJOR: u32 = 1;
     /// The minor version that this program writes.
-    pub const MINOR: u32 = 0;
+    pub const MINOR: u32 = 1;
 
     /// The version of `name` that this program writes.
     #[must_use]
