@@ -4,10 +4,7 @@
 
 use std::time::Duration;
 
-use afterpush_core::{
-    fault::{Fault, FaultKind},
-    text,
-};
+use afterpush_core::fault::{Fault, FaultKind};
 use tokio::time::timeout;
 
 use super::{
@@ -167,7 +164,8 @@ impl Connection {
     /// again, unless it is the connection that broke.
     ///
     /// # Errors
-    /// As [`Connection::open`]; also [`FaultKind::Malformed`] for an answer of more than 20,000 rows or 4 MiB.
+    /// As [`Connection::open`]; also [`FaultKind::NotFound`] when a server has no such table, and
+    /// [`FaultKind::Malformed`] for an answer of more than 20,000 rows or 4 MiB.
     pub async fn rows(&mut self, sql: &str, binds: &[&str]) -> Result<Vec<TextRow>, Fault> {
         let limit = STATEMENT_LIMIT + TRAVEL;
         let mut answer = Gathered::new(self.place.clone());
@@ -254,9 +252,4 @@ pub(super) fn transient(message: impl Into<String>) -> Fault {
 
 pub(super) fn slow(place: &Place) -> Fault {
     transient(format!("a question to {place} took more than {} s", STATEMENT_LIMIT.as_secs()))
-}
-
-/// Text of the server for a message.
-pub(super) fn said(message: &str) -> String {
-    text::one_line(message, 200)
 }

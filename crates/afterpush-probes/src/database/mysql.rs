@@ -9,7 +9,7 @@ use sqlx::{
 
 use super::{
     address::{Encryption, Host, Security, Server},
-    connection::{Connection, Gathered, LOCK_LIMIT, STATEMENT_LIMIT, Table, said, slow, transient},
+    connection::{Connection, Dialect, Gathered, LOCK_LIMIT, STATEMENT_LIMIT, Table, slow, transient},
     trouble,
 };
 
@@ -99,8 +99,11 @@ pub(super) async fn columns(connection: &mut Connection, table: &Table) -> Resul
     let rows = connection.rows(sql, &[schema, &table.name]).await?;
     if rows.is_empty() {
         // What may not be read is not listed either. Asking for it tells the two apart.
-        let probe = format!("SELECT 1 FROM {} LIMIT 0", table.quoted(connection.dialect()));
-        connection.rows(&probe, &[]).await?;
+        let probe = format!("SELECT 1 FROM {} LIMIT 0", table.quoted(Dialect::Mysql));
+        return match connection.rows(&probe, &[]).await {
+            Err(fault) if fault.kind != FaultKind::NotFound => Err(fault),
+            _ => Ok(None),
+        };
     }
     Ok(Some(rows.into_iter().flatten().flatten().collect()))
 }
@@ -183,8 +186,11 @@ fn fault(error: &sqlx::Error, server: &Server) -> Fault {
         ),
         1046 => Fault::new(FaultKind::Malformed, format!("{place}: its address names no database")),
         1049 => transient(format!("{place} does not exist on its server")),
-        1146 => transient(format!("no such table in {place}: {}", said(database.message()))),
-        1054 => transient(format!("no such column in {place}: {}", said(database.message()))),
+        1146 => Fault::new(
+            FaultKind::NotFound,
+            format!("no such table in {place}: {}", trouble::words(database.message(), server)),
+        ),
+        1054 => transient(format!("no such column in {place}: {}", trouble::words(database.message(), server))),
         1040 | 1203 | 1226 => trouble::full(place),
         1205 | 1213 => trouble::locked(place),
         1317 | 1969 | 3024 => slow(place),

@@ -13,7 +13,7 @@ use sqlx::{
 
 use super::{
     address::{Encryption, Host, Security, Server},
-    connection::{Connection, Dialect, Gathered, LOCK_LIMIT, STATEMENT_LIMIT, Table, TextRow, said, slow, transient},
+    connection::{Connection, Dialect, Gathered, LOCK_LIMIT, STATEMENT_LIMIT, Table, TextRow, slow, transient},
     trouble,
 };
 
@@ -165,11 +165,14 @@ fn fault(error: &sqlx::Error, server: &Server) -> Fault {
         "28000" | "28P01" => trouble::refused_user(place),
         "42501" => unauthorized(format!(
             "the user of {place} may not do this: {}; see the GRANT statements of the database guide",
-            said(database.message())
+            trouble::words(database.message(), server)
         )),
         "3D000" => transient(format!("{place} does not exist on its server")),
-        "42P01" | "3F000" => transient(format!("no such table in {place}: {}", said(database.message()))),
-        "42703" => transient(format!("no such column in {place}: {}", said(database.message()))),
+        "42P01" | "3F000" => Fault::new(
+            FaultKind::NotFound,
+            format!("no such table in {place}: {}", trouble::words(database.message(), server)),
+        ),
+        "42703" => transient(format!("no such column in {place}: {}", trouble::words(database.message(), server))),
         "53300" => trouble::full(place),
         "57014" => slow(place),
         "55P03" | "40P01" => trouble::locked(place),

@@ -4,12 +4,13 @@ use std::io;
 
 use afterpush_core::{
     fault::{Fault, FaultKind},
-    redact,
+    redact, text,
 };
+use rustls::CertificateError;
 
 use super::{
-    address::{Encryption, Host, Place, Server},
-    connection::{said, transient},
+    address::{Host, Place, Server},
+    connection::transient,
 };
 
 pub(super) fn refused_user(place: &Place) -> Fault {
@@ -27,14 +28,23 @@ pub(super) fn locked(place: &Place) -> Fault {
 
 /// An error that has no plain words of ours: the server's own.
 pub(super) fn answered(message: &str, server: &Server) -> Fault {
-    let message = redact::scrub(message, &server.secrets());
-    transient(format!("{} answered: {}", server.place, said(&message)))
+    transient(format!("{} answered: {}", server.place, words(message, server)))
+}
+
+/// The server's own words, without what its address holds.
+pub(super) fn words(message: &str, server: &Server) -> String {
+    text::one_line(&redact::scrub(message, &server.secrets()), 200)
 }
 
 /// The server was not reached, or went away.
 pub(super) fn without_answer(error: &sqlx::Error, server: &Server) -> Fault {
     let place = &server.place;
     let malformed = |problem: String| Fault::new(FaultKind::Malformed, problem);
+    if let sqlx::Error::Io(io) = error
+        && let Some(rustls::Error::InvalidCertificate(why)) = io.get_ref().and_then(|inner| inner.downcast_ref())
+    {
+        return malformed(format!("the TLS certificate of the server of {place} is not trusted: {}", certificate(why)));
+    }
     match error {
         sqlx::Error::Io(error) => transient(match (error.kind(), &server.host) {
             (io::ErrorKind::ConnectionRefused, _) => {
@@ -57,9 +67,6 @@ pub(super) fn without_answer(error: &sqlx::Error, server: &Server) -> Fault {
             };
             malformed(format!("the server of {place} does not offer TLS; {default}"))
         }
-        sqlx::Error::Tls(_) if server.encryption >= Encryption::VerifyAuthority => {
-            malformed(format!("the TLS certificate of the server of {place} is not trusted: {}", certificate(error)))
-        }
         sqlx::Error::Tls(_) => transient(format!("the TLS handshake with the server of {place} failed")),
         sqlx::Error::Configuration(_) => malformed(format!("the address of {place} cannot be used as it is")),
         sqlx::Error::Protocol(_) => transient(format!("the server of {place} answered in an unknown way")),
@@ -67,15 +74,13 @@ pub(super) fn without_answer(error: &sqlx::Error, server: &Server) -> Fault {
     }
 }
 
-/// Why a certificate is refused, in rustls' words that name nothing.
-fn certificate(error: &sqlx::Error) -> &'static str {
-    let text = format!("{error:?}");
-    let known = [
-        ("UnknownIssuer", "its issuer is unknown; name the authority's file as sslrootcert or ssl-ca"),
-        ("Expired", "it has expired"),
-        ("NotValidForName", "it is for another host"),
-        ("CaUsedAsEndEntity", "it is an authority's own"),
-        ("NotValidYet", "it is not valid yet"),
-    ];
-    known.iter().find(|(word, _)| text.contains(word)).map_or("it was not accepted", |(_, why)| why)
+/// Why a certificate is refused, in words that name nothing.
+fn certificate(why: &CertificateError) -> &'static str {
+    match why {
+        CertificateError::UnknownIssuer => "its issuer is unknown; name the authority's file as sslrootcert or ssl-ca",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "it is for another host",
+        _ => "it was not accepted",
+    }
 }
