@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use afterpush_testkit::sandbox::{Project, wait_until};
+use afterpush_testkit::sandbox::{Project, Said, wait_until};
 use nix::sys::signal::Signal;
 
 use crate::scene::{SHORT, Scene, TARGET, end_monitor};
@@ -34,6 +34,22 @@ fn a_push_without_hooks_is_watched_from_the_next_push_on() {
         let outcome = project.result(&unseen)["outcome"].clone();
         assert_eq!(outcome, if next_is_watched { "live_contained" } else { "live" });
     }
+}
+
+#[test]
+fn a_push_that_nobody_was_to_watch_stays_unwatched() {
+    let Scene { sandbox, .. } = Scene::with_token(SHORT);
+    let project = sandbox.project(TARGET);
+    let said = Said::of(project.push_command(&["origin", "main"]).env("AFTERPUSH_SKIP", "1"));
+    assert_eq!((said.code, said.stderr.contains("afterpush")), (Some(0), false), "{said:?}");
+    let left_out = project.head();
+    let unseen = project.commit("unseen");
+    assert_eq!(project.push(&["--no-verify", "origin", "main"]).code, Some(0));
+    push_something_else(&project, "v1");
+    wait_until("the unseen push's run", || !project.runs(&unseen).is_empty());
+    assert_eq!(project.afterpush(&["resume"]).code, Some(0));
+    assert!(project.runs(&left_out).is_empty());
+    assert_eq!(project.deploy_status(&[&left_out]).code, Some(3));
 }
 
 #[test]

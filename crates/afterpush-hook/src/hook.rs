@@ -89,12 +89,17 @@ fn watch(arguments: Vec<OsString>) -> Result<Verdict, HookError> {
         }
     }
     let environment = Environment::read();
-    if environment.wants_no_monitor() {
+    if environment.wants_no_monitor() && !environment.skip {
         return Ok(Verdict::Go);
     }
     watchdog::start();
     let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).unwrap_or(0);
     let remote = Remote::read(arguments.next(), arguments.next());
+    if environment.skip {
+        // Whatever goes wrong here: somebody who asks for nothing is told nothing.
+        let _ = leave_out(&environment, &remote, parent);
+        return Ok(Verdict::Go);
+    }
 
     let Some((repository, config)) = look_around(&environment)? else { return Ok(Verdict::Go) };
     let rules = &config.before_push;
@@ -132,6 +137,17 @@ fn watch(arguments: Vec<OsString>) -> Result<Verdict, HookError> {
     let store = StateRoot::for_writing(&environment, &repository)?.repository(&repository);
     push::watch(&Push { monitor, store, repository, remote, config, updates, pusher, source: PushSource::Hook })?;
     Ok(Verdict::Go)
+}
+
+/// Notes that this push is not to be watched: the next push, `status` and `resume` would take it for one that no hook saw.
+fn leave_out(environment: &Environment, remote: &Remote, parent: i32) -> Result<(), HookError> {
+    let Some((repository, config)) = look_around(environment)? else { return Ok(()) };
+    if config.targets.is_empty() || find_pusher(parent).is_some_and(|pusher| !pusher.exit_proves) {
+        return Ok(());
+    }
+    let updates = input::updates(|update| config.targets_of(&update.ref_name).next().is_some());
+    let store = StateRoot::for_writing(environment, &repository)?.repository(&repository);
+    push::note_as_left_out(&store, &repository, remote, &updates.wanted)
 }
 
 /// The repository and its configuration; nothing in somebody else's that is not configured.

@@ -7,8 +7,9 @@ use std::{
 
 use afterpush_core::{
     config::{Config, Reaction},
-    file::{PushSource, Pusher, Request},
+    file::{HistoryLine, PushSource, Pusher, Request},
     push::RefUpdate,
+    run::Outcome,
 };
 use afterpush_store::{
     Recorded, Repository, RepositoryStore, RunDirectory, StoreError, Work, random_name, start_monitor,
@@ -84,6 +85,33 @@ pub(crate) fn reconcile(monitor: &Path, repository: &Repository) {
     let _ = setsid();
     let environment: Vec<_> = env::vars_os().collect();
     let _ = start_monitor(monitor, Work::Reconcile(&repository.git_dir), &environment);
+}
+
+/// Puts updates that nobody is to watch into the history.
+pub(crate) fn note_as_left_out(
+    store: &RepositoryStore,
+    repository: &Repository,
+    remote: &Remote,
+    updates: &[RefUpdate],
+) -> Result<(), HookError> {
+    if updates.is_empty() {
+        return Ok(());
+    }
+    store.record_repository(repository, &[])?;
+    for update in updates {
+        let now = Timestamp::now();
+        store.append_history(&HistoryLine {
+            request_id: random_name().map_err(HookError::Random)?,
+            commit: update.commit.clone(),
+            ref_name: update.ref_name.clone(),
+            remote: remote.name.clone(),
+            outcome: Some(&Outcome::Skipped).into(),
+            reason: Some("AFTERPUSH_SKIP was set".to_owned()),
+            pushed_at: now,
+            finished_at: now,
+        })?;
+    }
+    Ok(())
 }
 
 /// The monitor beside this very program: never through `PATH`, which a repository's tools may have changed.

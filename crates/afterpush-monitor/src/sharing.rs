@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(25);
 /// How long nobody calls after a refusal that does not say for how long.
 const UNTOLD_WAIT: Duration = Duration::from_secs(5);
+/// The headers of answers that providers read, and the tag that tells whether an answer has changed.
+const READ_HEADERS: [&str; 2] = ["etag", "next-range"];
 /// The share of its own interval below which even the monitor that asked last does not ask again: just below the least that
 /// the jitter makes of an interval.
 const OWN: f64 = 0.75;
@@ -86,18 +88,15 @@ impl Sharing {
         let (kept, age) = self.answers.read(key)?;
         let is_ours = kept.by == self.me;
         match kept.status {
-            Some(200) => {
+            Some(200..300) => {
                 let limit = if is_ours { fresh_for.mul_f64(OWN) } else { fresh_for };
                 (age < limit).then(|| {
                     pace.age = pace.age.max(age);
-                    Ok(HttpResponse { status: 200, headers: Vec::new(), body: kept.body.into_bytes() })
+                    Ok(response_of(kept))
                 })
             }
             _ if is_ours || age >= waited => None,
-            Some(status) => {
-                let wait = kept.retry_after.map(|wait| ("retry-after".to_owned(), wait.as_secs().to_string()));
-                Some(Ok(HttpResponse { status, headers: wait.into_iter().collect(), body: kept.body.into_bytes() }))
-            }
+            Some(_) => Some(Ok(response_of(kept))),
             None => Some(Err(Fault::new(FaultKind::Transient, kept.body))),
         }
     }
@@ -111,33 +110,36 @@ impl Sharing {
         pace: &mut Pace,
     ) -> Result<HttpResponse, Fault> {
         let fields = request.fields;
-        let before = self.answers.read(key).map(|(kept, _)| kept).filter(|kept| kept.status == Some(200));
-        if let Some(etag) = before.as_ref().and_then(|kept| kept.etag.clone()) {
-            request.headers.push(("if-none-match", etag));
+        let before = self.answers.read(key).map(|(kept, _)| kept);
+        let before = before.filter(|kept| kept.status.is_some_and(|status| (200..300).contains(&status)));
+        let etag = before.as_ref().and_then(|kept| kept.headers.iter().find(|(name, _)| name == "etag"));
+        if let Some((_, etag)) = etag {
+            request.headers.push(("if-none-match", etag.clone()));
         }
-        let mut kept =
-            KeptAnswer { status: None, body: String::new(), etag: None, retry_after: None, by: self.me.clone() };
+        let mut kept = KeptAnswer { status: None, headers: Vec::new(), body: String::new(), by: self.me.clone() };
         let outcome = match self.call(transport, request, pace).await {
-            Ok(response) if response.status == 304 && before.is_some() => {
-                let before = before.unwrap_or_else(|| kept.clone());
-                let body = before.body.clone().into_bytes();
+            Ok(HttpResponse { status: 304, .. }) if let Some(before) = before => {
                 kept = KeptAnswer { by: self.me.clone(), ..before };
-                Ok(HttpResponse { status: 200, body, ..response })
+                Ok(response_of(kept.clone()))
             }
             Ok(response) => {
-                // Of a refusal, its short id is all that is ever read.
-                let fields = if response.status == 200 { fields } else { &["id"] };
+                let is_answer = (200..300).contains(&response.status);
                 let reduced = reduce(&response.body, fields);
-                if response.status == 200 && reduced.is_none() {
+                if is_answer && reduced.is_none() {
                     // It is no JSON: not for others.
                     return Ok(response);
                 }
                 kept.status = Some(response.status);
+                kept.headers.extend(
+                    READ_HEADERS
+                        .iter()
+                        .filter_map(|name| Some(((*name).to_owned(), response.header(name)?.to_owned()))),
+                );
+                if let Some(wait) = rate_limit_wait(&response) {
+                    kept.headers.push(("retry-after".to_owned(), wait.as_secs().to_string()));
+                }
                 kept.body = String::from_utf8_lossy(&reduced.clone().unwrap_or_default()).into_owned();
-                kept.etag = response.header("etag").map(str::to_owned);
-                kept.retry_after = rate_limit_wait(&response);
-                let body = if response.status == 200 { reduced.unwrap_or_default() } else { response.body };
-                Ok(HttpResponse { body, ..response })
+                Ok(HttpResponse { body: reduced.unwrap_or_default(), ..response })
             }
             Err(fault) => {
                 kept.body.clone_from(&fault.message);
@@ -203,6 +205,10 @@ impl Sharing {
         let origin = Url::parse(&request.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
         self.answers.key(&[b"budget", origin.as_bytes(), secret_of(request)])
     }
+}
+
+fn response_of(kept: KeptAnswer) -> HttpResponse {
+    HttpResponse { status: kept.status.unwrap_or(0), headers: kept.headers, body: kept.body.into_bytes() }
 }
 
 fn secret_of(request: &HttpRequest) -> &[u8] {

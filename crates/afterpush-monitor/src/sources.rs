@@ -10,7 +10,10 @@ use afterpush_core::{
     machine::{Answer, Pace, StagePlan, TargetPlan},
     run::StageKind,
 };
-use afterpush_probes::{DatabaseProbe, HealthProbe};
+use afterpush_probes::{
+    DatabaseProbe, HealthProbe,
+    database::{Address, Place},
+};
 use afterpush_providers::{Provider, Question, Reply, Setup, registry};
 use afterpush_store::Environment;
 use thiserror::Error;
@@ -204,10 +207,13 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         Some(database) => match credentials::find_variable(&database.url_env, kit.push, kit.environment) {
             Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
             Ok(None) => (None, StagePlan::Unavailable(format!("no address: set {} for the push", database.url_env))),
-            Ok(Some(url)) => {
-                let probe = DatabaseProbe::new(database.clone(), url.expose().to_owned(), kit.commit.clone());
-                (Some(Rc::new(probe)), StagePlan::Ask)
-            }
+            Ok(Some(url)) => match Address::parse(url.expose(), Place::of_variable(&database.url_env)) {
+                Err(fault) => (None, StagePlan::Unavailable(fault.message)),
+                Ok(address) => {
+                    let probe = DatabaseProbe::new(database.clone(), address, kit.commit.clone());
+                    (Some(Rc::new(probe)), StagePlan::Ask)
+                }
+            },
         },
     };
     let loopback_provider = target.provider.as_ref().is_some_and(|provider| {

@@ -9,7 +9,6 @@
 
 pub mod database;
 pub mod health;
-mod sqlite;
 
 pub use database::DatabaseProbe;
 pub use health::HealthProbe;

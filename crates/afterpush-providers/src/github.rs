@@ -273,12 +273,6 @@ fn read<T: DeserializeOwned>(response: &HttpResponse, what: &str, scope: &'stati
             let text = format!("GitHub does not know {what}, or the token may not see it (404); it needs {scope}");
             Err(Fault::new(FaultKind::NotFound, text))
         }
-        // A spent budget is told by 403 as well.
-        403 if response.header("retry-after").is_some()
-            || response.header("x-ratelimit-remaining").is_some_and(|left| left.trim() == "0") =>
-        {
-            Err(response::fault(&HttpResponse { status: 429, ..response.clone() }, asked))
-        }
         _ => response::json(response, asked),
     }
 }

@@ -53,10 +53,8 @@ pub struct KeptAnswer {
     pub status: Option<u16>,
     /// The body, reduced to the fields that are read; without an answer, why there is none.
     pub body: String,
-    /// The vendor's tag of the body, for asking whether it has changed.
-    pub etag: Option<String>,
-    /// How long the vendor wants to be left alone.
-    pub retry_after: Option<Duration>,
+    /// The few headers that are read.
+    pub headers: Vec<(String, String)>,
     /// Which monitor asked, by its random word.
     pub by: String,
 }
@@ -275,7 +273,7 @@ mod tests {
     }
 
     fn answer(body: &str) -> KeptAnswer {
-        KeptAnswer { status: Some(200), body: body.to_owned(), etag: None, retry_after: None, by: "me".to_owned() }
+        KeptAnswer { status: Some(200), headers: Vec::new(), body: body.to_owned(), by: "me".to_owned() }
     }
 
     #[test]

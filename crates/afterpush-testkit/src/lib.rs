@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod databases;
 pub mod digitalocean;
 pub mod health;
 pub mod managers;
