@@ -183,6 +183,7 @@ fn prepare(
         config: &config,
         request,
         commit,
+        git,
         push,
         environment,
         sharing: Sharing::of_user(environment),

@@ -3,15 +3,17 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use afterpush_core::{
-    config::{Config, HealthAddress, Target},
+    config::{Config, HealthAddress, MigrationsConfig, Target},
     fault::{Fault, with_causes},
     file::{PushSource, Request},
     id::CommitId,
     machine::{Answer, Pace, StagePlan, TargetPlan},
+    observation::{DatabaseAnswer, MigrationsObservation},
     run::StageKind,
 };
+use afterpush_git::Git;
 use afterpush_probes::{
-    DatabaseProbe, HealthProbe,
+    DatabaseProbe, HealthProbe, MigrationsProbe,
     database::{Address, Place},
 };
 use afterpush_providers::{Provider, Question, Reply, Setup, registry};
@@ -53,8 +55,35 @@ pub struct Sources(Vec<TargetSources>);
 
 struct TargetSources {
     provider: Option<Rc<ProviderSource>>,
-    database: Option<Rc<DatabaseProbe>>,
+    database: Option<Rc<Database>>,
     health: Option<Rc<HealthProbe>>,
+}
+
+/// What a database is asked.
+struct Database {
+    records: Option<DatabaseProbe>,
+    migrations: Option<Migrations>,
+}
+
+enum Migrations {
+    Probe(MigrationsProbe),
+    /// They cannot be told, for this reason.
+    Unknown(String),
+}
+
+impl Database {
+    async fn ask(&self) -> Result<DatabaseAnswer, Fault> {
+        let migrations = match &self.migrations {
+            None => None,
+            Some(Migrations::Unknown(reason)) => Some(MigrationsObservation::undecided(reason)),
+            Some(Migrations::Probe(probe)) => probe.ask().await?,
+        };
+        let records = match &self.records {
+            None => None,
+            Some(probe) => Some(probe.ask().await?),
+        };
+        Ok(DatabaseAnswer { records, migrations })
+    }
 }
 
 /// A provider with the transport that carries its requests.
@@ -99,6 +128,8 @@ pub struct Kit<'a> {
     pub request: &'a Request,
     /// The pushed commit: of an annotated tag, the commit that it stands for.
     pub commit: &'a CommitId,
+    /// The repository; `None` where it cannot be read.
+    pub git: Option<&'a Git>,
     /// The environment of the push.
     pub push: &'a PushEnvironment,
     /// The environment that tells where the user's files are.
@@ -210,8 +241,10 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
             Ok(Some(url)) => match Address::parse(url.expose(), Place::of_variable(&database.url_env)) {
                 Err(fault) => (None, StagePlan::Unavailable(fault.message)),
                 Ok(address) => {
-                    let probe = DatabaseProbe::new(database.clone(), address, kit.commit.clone());
-                    (Some(Rc::new(probe)), StagePlan::Ask)
+                    let migrations = migrations(kit, target, &address);
+                    let records =
+                        database.records.then(|| DatabaseProbe::new(database.clone(), address, kit.commit.clone()));
+                    (Some(Rc::new(Database { records, migrations })), StagePlan::Ask)
                 }
             },
         },
@@ -242,6 +275,28 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         accept_unversioned_health: target.accept_unversioned_health,
     };
     Ok((TargetSources { provider, database, health }, plan))
+}
+
+/// What is asked about the migrations of the pushed commit. More than one set needs a word on which is this database's.
+fn migrations(kit: &Kit<'_>, target: &Target, address: &Address) -> Option<Migrations> {
+    let is_wanted = matches!(target.migrations, MigrationsConfig::Wanted { .. });
+    let Some(git) = kit.git else {
+        return is_wanted.then(|| Migrations::Unknown("the repository cannot be read".to_owned()));
+    };
+    match git.migrations(kit.commit, &target.migrations) {
+        Ok(sets) if sets.len() > 1 => {
+            let places: Vec<String> = sets.iter().map(|set| format!("{} in {:?}", set.tool.word(), set.path)).collect();
+            let advice = "name one in database.migrations";
+            Some(Migrations::Unknown(format!("there are several sets: {}; {advice}", places.join(", "))))
+        }
+        Ok(sets) => {
+            let probe = |set| Migrations::Probe(MigrationsProbe::new(set, is_wanted, address.clone()));
+            sets.into_iter().next().map(probe)
+        }
+        // A commit with more files than are searched is told of only where somebody asked.
+        Err(_) if target.migrations == MigrationsConfig::IfFound => None,
+        Err(error) => Some(Migrations::Unknown(with_causes(&error))),
+    }
 }
 
 /// The API's address from the user's configuration.

@@ -255,8 +255,11 @@ fn with_relations(mut answer: Answer, git: Option<&Git>, commit: &CommitId) -> A
             observation.serving.iter_mut().filter_map(|serving| serving.commit.as_mut()).for_each(raise);
         }
         Answer::Health(observation) => observation.commit.iter_mut().for_each(raise),
-        Answer::Database(DatabaseObservation::Row(row)) => raise(&mut row.commit),
-        Answer::Database(DatabaseObservation::NoRow) => {}
+        Answer::Database(answer) => {
+            if let Some(DatabaseObservation::Row(row)) = &mut answer.records {
+                raise(&mut row.commit);
+            }
+        }
     }
     answer
 }

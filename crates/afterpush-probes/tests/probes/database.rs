@@ -29,6 +29,7 @@ const CAMEL: &str =
 fn config() -> DatabaseConfig {
     DatabaseConfig {
         url_env: "DATABASE_URL".to_owned(),
+        records: true,
         deployments: "deployments".to_owned(),
         columns: DatabaseColumns::default(),
         words: DatabaseWords::default(),
