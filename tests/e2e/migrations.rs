@@ -1,8 +1,11 @@
 //! Migrations of the pushed commit, the live database, and the check before the push.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use afterpush_testkit::sandbox::{Project, Said};
+use afterpush_testkit::{
+    migration_tools::MigrationTool,
+    sandbox::{Project, Said, skipped},
+};
 use serde_json::Value;
 
 use crate::scene::{SHORT, Scene, TARGET};
@@ -190,4 +193,37 @@ fn the_check_before_the_push_finds_what_a_tool_would_stumble_over() {
     assert_eq!(check(&["HEAD~1"]).code, Some(0), "the pushed commit itself");
     assert_eq!(check(&["--upstream", "HEAD"]).code, Some(0));
     assert_eq!(check(&["nonsense"]).code, Some(64));
+}
+
+#[test]
+fn what_real_tools_have_made_and_applied_is_understood() {
+    let tools = match MigrationTool::all(Path::new(env!("CARGO_TARGET_TMPDIR"))) {
+        Ok(tools) => tools,
+        Err(why) => return skipped("migrations: real tools", &why),
+    };
+    for tool in tools {
+        let what = tool.word;
+        let (scene, database) = scene("deadline = \"50s\"\n", &format!(", migrations = {{ tool = \"{what}\" }}"));
+        let (sandbox, path) = (&scene.sandbox, Path::new(&database));
+        let project = sandbox.project(TARGET);
+        tool.set_up(sandbox, &project.work, path);
+        tool.make(sandbox, &project.work, path, "one", 1);
+        tool.apply(sandbox, &project.work, path);
+        tool.make(sandbox, &project.work, path, "two", 2);
+        let commit = project.commit("migrations");
+        push(&project, &database);
+        scene.simulator.deploy(&scene.app, &commit).set_phase("ACTIVE");
+        let status = project.status(&commit, &format!("{what}: an answer of the database"), |status| {
+            !stage(status)["migrations"].is_null() || !status["outcome"].is_null()
+        });
+        let seen = &stage(&status)["migrations"];
+        assert_eq!((&seen["applied"], &seen["pending_count"]), (&1.into(), &1.into()), "{what}: {status:#}");
+        assert!(seen["pending"][0].as_str().unwrap().contains("two"), "{what}: {seen}");
+        assert_eq!((&seen["unknown_count"], &seen["failed"]), (&0.into(), &serde_json::json!([])), "{what}: {seen}");
+        tool.apply(sandbox, &project.work, path);
+        let result = project.result(&commit);
+        assert_eq!(result["outcome"], "live", "{what}: {result:#}");
+        assert_eq!(stage(&result)["migrations"]["applied"], 2, "{what}: {result:#}");
+        assert_eq!(project.afterpush(&["check", "migrations"]).code, Some(0), "{what}");
+    }
 }
