@@ -106,7 +106,6 @@ pub struct Pace {
 /// A stage's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the answer of the stage of its name")]
-#[expect(clippy::large_enum_variant, reason = "one answer exists at a time; it is taken in, not stored")]
 pub enum Answer {
     Provider(ProviderObservation),
     Database(DatabaseAnswer),
