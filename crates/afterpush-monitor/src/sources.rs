@@ -10,10 +10,7 @@ use afterpush_core::{
     machine::{Answer, Pace, StagePlan, TargetPlan},
     run::StageKind,
 };
-use afterpush_probes::{
-    DatabaseProbe, HealthProbe,
-    database::{Address, Place},
-};
+use afterpush_probes::{DatabaseProbe, HealthProbe};
 use afterpush_providers::{Provider, Question, Reply, Setup, registry};
 use afterpush_store::Environment;
 use thiserror::Error;
@@ -21,7 +18,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::{
-    credentials,
+    credentials, database_address,
     secrets::PushEnvironment,
     sharing::Sharing,
     transport::{Transport, is_loopback},
@@ -204,16 +201,12 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
     };
     let (database, database_plan) = match &target.database {
         None => (None, unavailable("not configured")),
-        Some(database) => match credentials::find_variable(&database.url_env, kit.push, kit.environment) {
-            Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
-            Ok(None) => (None, StagePlan::Unavailable(format!("no address: set {} for the push", database.url_env))),
-            Ok(Some(url)) => match Address::parse(url.expose(), Place::of_variable(&database.url_env)) {
-                Err(fault) => (None, StagePlan::Unavailable(fault.message)),
-                Ok(address) => {
-                    let probe = DatabaseProbe::new(database.clone(), address, kit.commit.clone());
-                    (Some(Rc::new(probe)), StagePlan::Ask)
-                }
-            },
+        Some(database) => match database_address::find(&database.address, kit.push, kit.environment) {
+            Err(why) => (None, StagePlan::Unavailable(why)),
+            Ok(address) => {
+                let probe = DatabaseProbe::new(database.clone(), address, kit.commit.clone());
+                (Some(Rc::new(probe)), StagePlan::Ask)
+            }
         },
     };
     let loopback_provider = target.provider.as_ref().is_some_and(|provider| {

@@ -3,6 +3,7 @@
 mod address;
 mod connection;
 mod deployments;
+mod libpq;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -24,6 +25,7 @@ use self::connection::transient;
 pub use self::{
     address::{Address, Parts, Place, Security, Server},
     connection::{Connection, Dialect, Table, TextRow},
+    libpq::{password_of, service},
 };
 
 /// How long one whole check may take, from opening the database to closing it.

@@ -12,6 +12,7 @@ mod health;
 mod model;
 mod provider;
 mod push;
+mod query;
 mod read;
 mod target;
 mod waiting;
@@ -19,7 +20,8 @@ mod waiting;
 pub use before_push::{BeforePush, Reaction};
 pub use error::ConfigError;
 pub use model::{
-    CommitAssertion, Config, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress, HealthConfig,
-    PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,
+    CommitAssertion, Config, DatabaseAddress, DatabaseColumns, DatabaseConfig, DatabaseKind, DatabaseWords,
+    HealthAddress, HealthConfig, PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,
 };
+pub use query::DatabaseQuery;
 pub use read::{Source, combine};
