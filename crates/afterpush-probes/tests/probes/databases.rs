@@ -593,3 +593,34 @@ async fn a_query_of_the_users_own_takes_the_place_of_the_table() {
         assert!(["no such table", "may not read"].iter().any(|words| fault.message.contains(words)), "{fault:?}");
     }
 }
+
+/// The statements of the guide, for PostgreSQL and for the others.
+fn grants_of_the_guide() -> Vec<String> {
+    const GUIDE: &str = include_str!("../../../../docs/database.md");
+    let blocks = GUIDE.split("```sql").skip(1).map(|after| after.split("```").next().unwrap().to_owned());
+    blocks.collect()
+}
+
+#[tokio::test]
+async fn the_grants_of_the_guide_are_enough_and_allow_nothing_else() {
+    let grants = grants_of_the_guide();
+    assert_eq!(grants.len(), 2);
+    for server in shared("the_grants_of_the_guide_are_enough_and_allow_nothing_else") {
+        let mut fresh = Fresh::new(server).await;
+        let columns = "id serial PRIMARY KEY, commit_sha varchar(64) NOT NULL, status varchar(32) NOT NULL, \
+                       error_message text, created_at timestamp DEFAULT CURRENT_TIMESTAMP";
+        fresh.run(&format!("CREATE TABLE deployments ({columns}); CREATE TABLE other (x int)")).await;
+        let user = format!("{}_reader", fresh.name);
+        let grants = if fresh.is_postgres { &grants[0] } else { &grants[1] };
+        let statements = grants.replace(" app", &format!(" {}", fresh.name)).replace("afterpush", &user);
+        assert!(statements.contains(&fresh.name), "{statements}");
+        fresh.run(&statements).await;
+        fresh.run(&format!("INSERT INTO deployments (commit_sha, status) VALUES ('{OURS}', 'success')")).await;
+        let reader = address(&server.address(&user, "choose-one", &fresh.name, ""));
+        assert_eq!(row(ask(reader.clone()).await).0, RowState::Success);
+        let mut connection = Connection::open(&reader).await.unwrap();
+        let fault = connection.rows("SELECT * FROM other", &[]).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Unauthorized, "{fault:?}");
+        connection.close().await;
+    }
+}
