@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use afterpush_core::{
     config::{
-        CommitAssertion, Config, ConfigError, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress,
-        HealthConfig, MigrationsConfig, ProviderConfig, Reaction, RefPattern, Source, Target, combine,
+        CommitAssertion, Config, ConfigError, DatabaseAddress, DatabaseColumns, DatabaseConfig, DatabaseKind,
+        DatabaseWords, HealthAddress, HealthConfig, MigrationsConfig, ProviderConfig, Reaction, RefPattern, Source,
+        Target, combine,
     },
     id::RefName,
     migrations::Tool,
@@ -50,6 +51,10 @@ fn only_target(config: Config) -> Target {
 
 fn health(lines: &str) -> HealthConfig {
     only_target(trusted(&target(&format!("health = {{ path = \"/\", {lines} }}"))).unwrap()).health.unwrap()
+}
+
+fn variable(name: &str) -> DatabaseAddress {
+    DatabaseAddress::Url { variable: name.to_owned() }
 }
 
 /// Every key once.
@@ -95,7 +100,8 @@ fn every_key_reaches_its_place() {
         refs: RefPattern::new("refs/heads/main"),
         provider: Some(ProviderConfig { kind: "digitalocean".into(), settings }),
         database: Some(DatabaseConfig {
-            url_env: "DATABASE_URL".into(),
+            address: DatabaseAddress::Url { variable: "DATABASE_URL".into() },
+            query: None,
             records: true,
             deployments: "ops.deploys".into(),
             columns: DatabaseColumns {
@@ -151,7 +157,8 @@ fn what_is_not_set_has_its_default() {
     assert_eq!(
         target.database.unwrap(),
         DatabaseConfig {
-            url_env: "DB".into(),
+            address: DatabaseAddress::Url { variable: "DB".into() },
+            query: None,
             records: true,
             deployments: "deployments".into(),
             columns: DatabaseColumns::default(),
@@ -380,6 +387,36 @@ fn what_must_be_there_is_asked_for() {
         3,
         &["has both path and url; expected one of them"],
     );
+}
+
+#[test]
+fn an_address_may_stand_in_parts_and_a_query_may_take_the_place_of_the_table() {
+    let database =
+        |keys: &str| only_target(trusted(&target(&format!("database = {{ {keys} }}"))).unwrap()).database.unwrap();
+    let parts = |prefix: &str, kind| DatabaseAddress::Parts { prefix: prefix.to_owned(), kind };
+    assert_eq!(database("env = \"DB_\", kind = \"mysql\"").address, parts("DB_", DatabaseKind::Mysql));
+    assert_eq!(database("env = \"PG\"").address, parts("PG", DatabaseKind::Postgres));
+    let query = database("url_env = \"D\", query = \"SELECT a FROM b WHERE c = $commit\"").query.unwrap();
+    assert_eq!(query.sql(|number| format!("${number}")), "SELECT a FROM b WHERE c = $1");
+    for (keys, expected) in [
+        ("env = \"DB_\"", "target.database has env without kind"),
+        ("url_env = \"D\", env = \"PG\"", "target.database has both url_env and env"),
+        ("url_env = \"D\", kind = \"mysql\"", "target.database has kind without env"),
+        ("env = \"D B\", kind = \"mysql\"", "target.database.env"),
+        ("env = \"DB_\", kind = \"oracle\"", "target.database.kind"),
+        ("url_env = \"D\", query = \"DELETE FROM b\"", "target.database.query"),
+        (
+            "url_env = \"D\", deployments = \"d\", query = \"SELECT a FROM b WHERE c = $commit\"",
+            "target.database has both query and deployments",
+        ),
+    ] {
+        refused(&target(&format!("database = {{ {keys} }}")), 3, &[expected]);
+    }
+    // The user's way to the database takes the place of the repository's as a whole.
+    let theirs = target("database = { env = \"DB_\", kind = \"mysql\" }");
+    let mine = target("database = { url_env = \"MINE\" }");
+    let config = combine(repository(&theirs), true, user(&mine)).unwrap();
+    assert_eq!(config.targets[0].database.as_ref().unwrap().address, variable("MINE"));
 }
 
 #[test]
@@ -672,7 +709,7 @@ deadline = "20m"
     let expected: toml::Table = "app = \"mine\"\ndeep = { a = 1, b = 3 }".parse().unwrap();
     assert_eq!(web.provider, Some(ProviderConfig { kind: "digitalocean".into(), settings: expected }));
     let database = web.database.as_ref().unwrap();
-    assert_eq!((database.url_env.as_str(), database.deployments.as_str()), ("DATABASE_URL", "deploys"));
+    assert_eq!((&database.address, database.deployments.as_str()), (&variable("DATABASE_URL"), "deploys"));
     assert_eq!((database.columns.commit.as_deref(), database.columns.status.as_deref()), (Some("sha"), Some("stand")));
     assert_eq!(
         (&database.words.success[..], &database.words.failed[..]),
@@ -692,7 +729,7 @@ fn what_the_user_names_takes_the_place_of_what_is_not_trusted() {
     let mine = target("health = { url = \"https://mine.example/\" }\ndatabase = { url_env = \"DB\" }");
     let config = combine(repository(&theirs), false, user(&mine)).unwrap();
     let web = &config.targets[0];
-    assert_eq!(web.database.as_ref().unwrap().url_env, "DB");
+    assert_eq!(web.database.as_ref().unwrap().address, variable("DB"));
     let health = web.health.as_ref().unwrap();
     assert_eq!(health.address, HealthAddress::Url { url: "https://mine.example/".into(), user_named: true });
     assert_eq!(health.commit, Some(CommitAssertion::Pointer("/commit".into())));

@@ -154,7 +154,7 @@ fn login_files(kind: &str, environment: &Environment) -> Vec<PathBuf> {
 }
 
 /// Reads a regular file, not through a symbolic link; `None` when there is none.
-fn read_private(path: &Path, must_be_private: bool) -> Result<Option<String>, CredentialsError> {
+pub(crate) fn read_private(path: &Path, must_be_private: bool) -> Result<Option<String>, CredentialsError> {
     let failed = |source| CredentialsError::Read { path: path.to_owned(), source };
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
     let file: File = match opened {

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod credentials;
+pub mod database_address;
 pub mod detach;
 pub mod doctor;
 pub mod driver;

@@ -12,10 +12,7 @@ use afterpush_core::{
     run::StageKind,
 };
 use afterpush_git::Git;
-use afterpush_probes::{
-    DatabaseProbe, HealthProbe, MigrationsProbe,
-    database::{Address, Place},
-};
+use afterpush_probes::{DatabaseProbe, HealthProbe, MigrationsProbe, database::Address};
 use afterpush_providers::{Provider, Question, Reply, Setup, registry};
 use afterpush_store::Environment;
 use thiserror::Error;
@@ -23,7 +20,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::{
-    credentials,
+    credentials, database_address,
     secrets::PushEnvironment,
     sharing::Sharing,
     transport::{Transport, is_loopback},
@@ -235,18 +232,14 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
     };
     let (database, database_plan) = match &target.database {
         None => (None, unavailable("not configured")),
-        Some(database) => match credentials::find_variable(&database.url_env, kit.push, kit.environment) {
-            Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
-            Ok(None) => (None, StagePlan::Unavailable(format!("no address: set {} for the push", database.url_env))),
-            Ok(Some(url)) => match Address::parse(url.expose(), Place::of_variable(&database.url_env)) {
-                Err(fault) => (None, StagePlan::Unavailable(fault.message)),
-                Ok(address) => {
-                    let migrations = migrations(kit, target, &address);
-                    let records =
-                        database.records.then(|| DatabaseProbe::new(database.clone(), address, kit.commit.clone()));
-                    (Some(Rc::new(Database { records, migrations })), StagePlan::Ask)
-                }
-            },
+        Some(database) => match database_address::find(&database.address, kit.push, kit.environment) {
+            Err(why) => (None, StagePlan::Unavailable(why)),
+            Ok(address) => {
+                let migrations = migrations(kit, target, &address);
+                let records =
+                    database.records.then(|| DatabaseProbe::new(database.clone(), address, kit.commit.clone()));
+                (Some(Rc::new(Database { records, migrations })), StagePlan::Ask)
+            }
         },
     };
     let loopback_provider = target.provider.as_ref().is_some_and(|provider| {

@@ -3,6 +3,7 @@
 mod address;
 mod connection;
 mod deployments;
+mod libpq;
 mod migrations;
 mod mysql;
 mod postgres;
@@ -25,6 +26,7 @@ use self::connection::transient;
 pub use self::{
     address::{Address, Parts, Place, Security, Server},
     connection::{Connection, Dialect, Table, TextRow},
+    libpq::{password_of, service},
     migrations::MigrationsProbe,
 };
 

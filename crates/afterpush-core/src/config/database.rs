@@ -3,13 +3,14 @@
 //! Invariant: names of tables and columns are plain identifiers, because they cannot be bound as parameters of a query.
 
 use super::{
-    ConfigError, DatabaseColumns, DatabaseConfig, DatabaseWords,
+    ConfigError, DatabaseAddress, DatabaseColumns, DatabaseConfig, DatabaseKind, DatabaseQuery, DatabaseWords,
     document::{Entry, Section},
     error::{Place, quoted},
     migrations::{self, MigrationsConfig},
+    query,
 };
 
-const KEYS: [&str; 5] = ["url_env", "deployments", "columns", "words", "migrations"];
+const KEYS: [&str; 8] = ["url_env", "env", "kind", "deployments", "query", "columns", "words", "migrations"];
 const COLUMN_KEYS: [&str; 4] = ["commit", "status", "error", "created_at"];
 const WORD_KEYS: [&str; 3] = ["in_progress", "success", "failed"];
 /// The longest name that PostgreSQL keeps whole; the others allow more.
@@ -21,7 +22,10 @@ const MOST_WORDS: usize = 50;
 pub(super) struct DatabaseLayer {
     place: Place,
     url_env: Option<String>,
+    env: Option<String>,
+    kind: Option<DatabaseKind>,
     deployments: Option<String>,
+    query: Option<DatabaseQuery>,
     columns: DatabaseColumns,
     in_progress: Option<Vec<String>>,
     success: Option<Vec<String>>,
@@ -34,7 +38,10 @@ impl DatabaseLayer {
         let mut layer = Self {
             place: entry.place(),
             url_env: None,
+            env: None,
+            kind: None,
             deployments: None,
+            query: None,
             columns: DatabaseColumns::default(),
             in_progress: None,
             success: None,
@@ -47,6 +54,20 @@ impl DatabaseLayer {
                 "url_env" => {
                     let expected = "the name of an environment variable such as \"DATABASE_URL\"";
                     layer.url_env = Some(entry.text_that(|name| is_identifier(name, 256), expected)?.to_owned());
+                }
+                "env" => {
+                    let expected = "what the names of your variables begin with, such as \"DB_\" or \"PG\"";
+                    layer.env = Some(entry.text_that(|name| is_identifier(name, 64), expected)?.to_owned());
+                }
+                "kind" => {
+                    let expected = "\"postgres\" or \"mysql\" (also for MariaDB)";
+                    let kind = entry.text_that(|word| kind(word).is_some(), expected)?;
+                    layer.kind = self::kind(kind);
+                }
+                "query" => {
+                    let text = entry.text(query::EXPECTED)?;
+                    let query = DatabaseQuery::parse(text).map_err(|why| entry.error(why, query::EXPECTED))?;
+                    layer.query = Some(query);
                 }
                 "deployments" => {
                     let expected = "the name of a table such as \"deployments\" or \"ops.deployments\"";
@@ -76,10 +97,22 @@ impl DatabaseLayer {
 
     /// Puts the user's layer over this one, key by key.
     pub(super) fn overlaid_by(self, upper: Self) -> Self {
+        // An address, and what is asked, are one thing each, however they are told.
+        let (url_env, env, kind) = match (&upper.url_env, &upper.env) {
+            (None, None) => (self.url_env, self.env, upper.kind.or(self.kind)),
+            _ => (upper.url_env, upper.env, upper.kind),
+        };
+        let (deployments, query) = match (&upper.deployments, &upper.query) {
+            (None, None) => (self.deployments, self.query),
+            _ => (upper.deployments, upper.query),
+        };
         Self {
             place: upper.place,
-            url_env: upper.url_env.or(self.url_env),
-            deployments: upper.deployments.or(self.deployments),
+            url_env,
+            env,
+            kind,
+            deployments,
+            query,
             columns: DatabaseColumns {
                 commit: upper.columns.commit.or(self.columns.commit),
                 status: upper.columns.status.or(self.columns.status),
@@ -98,7 +131,10 @@ impl DatabaseLayer {
         Self {
             place: self.place,
             url_env: None,
+            env: None,
+            kind: None,
             deployments: None,
+            query: None,
             columns: DatabaseColumns::default(),
             in_progress: None,
             success: None,
@@ -117,16 +153,20 @@ impl DatabaseLayer {
         let words = [&self.in_progress, &self.success, &self.failed];
         self.migrations.is_some()
             && self.url_env.is_none()
+            && self.env.is_none()
+            && self.kind.is_none()
             && self.deployments.is_none()
+            && self.query.is_none()
             && self.columns == DatabaseColumns::default()
             && words.into_iter().all(Option::is_none)
     }
 
     pub(super) fn finish(self) -> Result<DatabaseConfig, ConfigError> {
-        let Some(url_env) = self.url_env else {
-            let expected = "url_env = \"DATABASE_URL\" or another variable that holds the database's address";
-            return Err(self.place.error("target.database has no url_env", expected));
-        };
+        let address = self.address()?;
+        if self.query.is_some() && (self.deployments.is_some() || self.columns != DatabaseColumns::default()) {
+            let problem = "target.database has both query and deployments or columns";
+            return Err(self.place.error(problem, "a table with its columns, or a query that names them itself"));
+        }
         let default = DatabaseWords::default();
         let words = DatabaseWords {
             in_progress: self.in_progress.unwrap_or(default.in_progress),
@@ -140,9 +180,40 @@ impl DatabaseLayer {
                 .error(problem, "each word in one list (a list that is not set has its default words)"));
         }
         // Who names migrations alone has no table of deployments.
-        let records = self.deployments.is_some() || !matches!(self.migrations, Some(MigrationsConfig::Wanted { .. }));
+        let is_named = self.deployments.is_some() || self.query.is_some();
+        let records = is_named || !matches!(self.migrations, Some(MigrationsConfig::Wanted { .. }));
         let deployments = self.deployments.unwrap_or_else(|| "deployments".to_owned());
-        Ok(DatabaseConfig { url_env, records, deployments, columns: self.columns, words })
+        Ok(DatabaseConfig { address, records, deployments, query: self.query, columns: self.columns, words })
+    }
+
+    fn address(&self) -> Result<DatabaseAddress, ConfigError> {
+        match (&self.url_env, &self.env, self.kind) {
+            (Some(variable), None, None) => Ok(DatabaseAddress::Url { variable: variable.clone() }),
+            (None, Some(prefix), Some(kind)) => Ok(DatabaseAddress::Parts { prefix: prefix.clone(), kind }),
+            // The names of PostgreSQL's own programs: PGHOST, PGUSER.
+            (None, Some(prefix), None) if prefix == "PG" => {
+                Ok(DatabaseAddress::Parts { prefix: prefix.clone(), kind: DatabaseKind::Postgres })
+            }
+            (None, Some(_), None) => {
+                Err(self.place.error("target.database has env without kind", "kind = \"postgres\" or \"mysql\""))
+            }
+            (Some(_), Some(_), _) => Err(self.place.error("target.database has both url_env and env", "one of them")),
+            (Some(_), None, Some(_)) => Err(self
+                .place
+                .error("target.database has kind without env", "url_env alone: the address tells the kind")),
+            (None, None, _) => {
+                let expected = "url_env = \"DATABASE_URL\" or another variable that holds the database's address, or env = \"DB_\"";
+                Err(self.place.error("target.database has no url_env", expected))
+            }
+        }
+    }
+}
+
+fn kind(word: &str) -> Option<DatabaseKind> {
+    match word {
+        "postgres" => Some(DatabaseKind::Postgres),
+        "mysql" => Some(DatabaseKind::Mysql),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ mod migrations;
 mod model;
 mod provider;
 mod push;
+mod query;
 mod read;
 mod target;
 mod waiting;
@@ -21,7 +22,8 @@ pub use before_push::{BeforePush, Reaction};
 pub use error::ConfigError;
 pub use migrations::MigrationsConfig;
 pub use model::{
-    CommitAssertion, Config, DatabaseColumns, DatabaseConfig, DatabaseWords, HealthAddress, HealthConfig,
-    PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,
+    CommitAssertion, Config, DatabaseAddress, DatabaseColumns, DatabaseConfig, DatabaseKind, DatabaseWords,
+    HealthAddress, HealthConfig, PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,
 };
+pub use query::DatabaseQuery;
 pub use read::{Source, combine};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{before_push::BeforePush, migrations::MigrationsConfig, waiting::MONITORS};
+use super::{before_push::BeforePush, migrations::MigrationsConfig, query::DatabaseQuery, waiting::MONITORS};
 use crate::{id::RefName, integration::PushRules, policy::Policy};
 
 /// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
@@ -137,16 +137,44 @@ pub struct ProviderSettings {
 /// The database check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseConfig {
-    /// The environment variable that holds the database's address, such as `DATABASE_URL`.
-    pub url_env: String,
-    /// Whether the deployments table is asked: not where only migrations are named.
+    /// Where its address stands.
+    pub address: DatabaseAddress,
+    /// Whether the deployments table, or the query, is asked: not where only migrations are named.
     pub records: bool,
     /// The deployments table.
     pub deployments: String,
+    /// What is asked instead of the deployments table.
+    pub query: Option<DatabaseQuery>,
     /// Its columns, where they do not have one of the default names.
     pub columns: DatabaseColumns,
     /// Its status words, where they are not the default ones.
     pub words: DatabaseWords,
+}
+
+/// Where a database's address stands: in the environment of the push or in the credentials file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseAddress {
+    /// In one variable, such as `DATABASE_URL`.
+    Url {
+        /// The variable.
+        variable: String,
+    },
+    /// In parts, such as `DB_HOST` and `DB_PORT`.
+    Parts {
+        /// What the variables' names begin with, such as `DB_`.
+        prefix: String,
+        /// What kind of server it is.
+        kind: DatabaseKind,
+    },
+}
+
+/// A kind of database server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL or MariaDB.
+    Mysql,
 }
 
 /// Names of columns; `None` means that the probe looks for the default names.

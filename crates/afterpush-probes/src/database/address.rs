@@ -133,6 +133,22 @@ pub struct Parts {
     pub root_certificate: Option<String>,
 }
 
+impl Parts {
+    /// These, and where one is missing, the other's.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            host: self.host.or(other.host),
+            port: self.port.or(other.port),
+            user: self.user.or(other.user),
+            password: self.password.or(other.password),
+            database: self.database.or(other.database),
+            encryption: self.encryption.or(other.encryption),
+            root_certificate: self.root_certificate.or(other.root_certificate),
+        }
+    }
+}
+
 impl Address {
     /// Reads an address such as `postgres://user:password@host/database`, `mysql://...` or `sqlite:///path`. What it wishes
     /// beyond host, login, database and TLS is not used.
@@ -200,6 +216,24 @@ impl Address {
 }
 
 impl Server {
+    /// The server's kind.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Whether the address came with a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// The same with a password.
+    #[must_use]
+    pub fn with_password(self, password: String) -> Self {
+        Self { password: Some(password), ..self }
+    }
+
     /// Puts the parts of an address together.
     ///
     /// # Errors

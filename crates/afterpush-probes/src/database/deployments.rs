@@ -1,8 +1,8 @@
 //! The deployments table: which columns it has, and the newest row of one commit in it.
 
 use afterpush_core::{
-    config::DatabaseConfig,
-    fault::Fault,
+    config::{DatabaseConfig, DatabaseQuery},
+    fault::{Fault, FaultKind},
     id::{CommitId, MIN_PREFIX},
 };
 
@@ -18,6 +18,9 @@ pub(super) async fn newest_row(
     config: &DatabaseConfig,
     commit: &CommitId,
 ) -> Result<Option<StoredRow>, Fault> {
+    if let Some(query) = &config.query {
+        return answer_of(connection, query, commit).await;
+    }
     let table = Deployments::find(connection, config).await?;
     let sql = table.query(connection.dialect());
     let binds = [commit.as_str()];
@@ -26,6 +29,37 @@ pub(super) async fn newest_row(
     let mut cells = row.into_iter();
     let mut next = || cells.next().flatten();
     Ok(Some(StoredRow { commit: next().unwrap_or_default(), status: next(), error: next() }))
+}
+
+/// The first row of the user's own query.
+async fn answer_of(
+    connection: &mut Connection,
+    query: &DatabaseQuery,
+    commit: &CommitId,
+) -> Result<Option<StoredRow>, Fault> {
+    let dialect = connection.dialect();
+    let sql = query.sql(|number| dialect.placeholder(number));
+    let names = connection.names(&sql).await?;
+    let index = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
+    let place = connection.place();
+    let missing = |name: &str| {
+        let problem =
+            format!("the query for {place} has no column {name}; it needs status and commit, and may have error");
+        Fault::new(FaultKind::Malformed, problem)
+    };
+    let status = index("status").ok_or_else(|| missing("status"))?;
+    let named = index("commit").ok_or_else(|| missing("commit"))?;
+    let error = index("error");
+    let binds = vec![commit.as_str(); query.binds()];
+    let rows = connection.rows(&sql, &binds).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let cell = |index: usize| row.get(index).cloned().flatten();
+    let commit_of_row = cell(named).unwrap_or_default().trim().to_owned();
+    // A row of another commit says nothing about ours, whatever the query meant.
+    if commit_of_row.len() < MIN_PREFIX || !commit.as_str().starts_with(&commit_of_row.to_ascii_lowercase()) {
+        return Ok(None);
+    }
+    Ok(Some(StoredRow { commit: commit_of_row, status: cell(status), error: error.and_then(cell) }))
 }
 
 /// The deployments table, as it was found.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use afterpush_core::{
-    config::{DatabaseColumns, DatabaseConfig, DatabaseWords},
+    config::{DatabaseAddress, DatabaseColumns, DatabaseConfig, DatabaseWords},
     fault::{Fault, FaultKind},
     id::CommitId,
     observation::{DatabaseObservation, DeploymentRow, RowState},
@@ -28,9 +28,10 @@ const CAMEL: &str =
 
 fn config() -> DatabaseConfig {
     DatabaseConfig {
-        url_env: "DATABASE_URL".to_owned(),
+        address: DatabaseAddress::Url { variable: "DATABASE_URL".to_owned() },
         records: true,
         deployments: "deployments".to_owned(),
+        query: None,
         columns: DatabaseColumns::default(),
         words: DatabaseWords::default(),
     }

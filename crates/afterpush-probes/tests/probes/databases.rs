@@ -10,7 +10,7 @@ use std::{
 };
 
 use afterpush_core::{
-    config::{DatabaseColumns, DatabaseConfig, DatabaseWords},
+    config::{DatabaseAddress, DatabaseColumns, DatabaseConfig, DatabaseWords, Source, combine},
     fault::{Fault, FaultKind},
     id::CommitId,
     observation::{DatabaseObservation, RowState},
@@ -155,9 +155,10 @@ impl Fresh {
 
 fn config() -> DatabaseConfig {
     DatabaseConfig {
-        url_env: "DATABASE_URL".to_owned(),
+        address: DatabaseAddress::Url { variable: "DATABASE_URL".to_owned() },
         records: true,
         deployments: "deployments".to_owned(),
+        query: None,
         columns: DatabaseColumns::default(),
         words: DatabaseWords::default(),
     }
@@ -554,6 +555,73 @@ async fn cells_of_every_type_are_text_and_an_answer_has_bounds() {
             )
             .await;
         assert_eq!(names.unwrap(), ["status", "commit"]);
+        connection.close().await;
+    }
+}
+
+/// The configuration is read as a user writes it.
+fn with_query(query: &str) -> DatabaseConfig {
+    let text = format!("[[target]]\nname = \"web\"\ndatabase = {{ url_env = \"DATABASE_URL\", query = {query:?} }}");
+    let mut read = combine(None, false, Some(Source { name: "config.toml", text: &text })).unwrap();
+    read.targets.remove(0).database.unwrap()
+}
+
+#[tokio::test]
+async fn a_query_of_the_users_own_takes_the_place_of_the_table() {
+    for server in shared("a_query_of_the_users_own_takes_the_place_of_the_table") {
+        let mut fresh = Fresh::snake(server).await;
+        fresh.insert(OURS, "success", "", 1).await;
+        let own = "SELECT error_message AS error, Status, commit_sha AS \"commit\" FROM deployments \
+                   WHERE commit_sha = $commit OR commit_sha = $commit ORDER BY id DESC LIMIT 1";
+        let config = with_query(&fresh.own(own));
+        let answer = ask_by(fresh.address(""), config.clone()).await;
+        assert_eq!(row(answer), (RowState::Success, "success".to_owned(), None));
+        fresh.insert(OURS, "failed", "boom", 2).await;
+        assert_eq!(row(ask_by(fresh.address(""), config.clone()).await).2.as_deref(), Some("boom"));
+        fresh.run("DELETE FROM deployments").await;
+        assert_eq!(ask_by(fresh.address(""), config).await.unwrap(), DatabaseObservation::NoRow);
+
+        // A query that does not look for the commit finds another's row, which says nothing about ours.
+        fresh.insert(&OURS.replace('1', "2"), "failed", "of another", 3).await;
+        let loose = "SELECT status, commit_sha AS \"commit\" FROM deployments WHERE $commit <> '' LIMIT 1";
+        let loose = with_query(&fresh.own(loose));
+        assert_eq!(ask_by(fresh.address(""), loose).await.unwrap(), DatabaseObservation::NoRow);
+        let nameless = with_query("SELECT status FROM deployments WHERE commit_sha = $commit");
+        let answer = ask_by(fresh.address(""), nameless).await;
+        trouble(answer, FaultKind::Malformed, "has no column commit; it needs status and commit");
+        let wrong = with_query("SELECT status FROM absent WHERE commit_sha = $commit");
+        let fault = ask_by(fresh.address(""), wrong).await.unwrap_err();
+        assert!(["no such table", "may not read"].iter().any(|words| fault.message.contains(words)), "{fault:?}");
+    }
+}
+
+/// The statements of the guide, for PostgreSQL and for the others.
+fn grants_of_the_guide() -> Vec<String> {
+    const GUIDE: &str = include_str!("../../../../docs/database.md");
+    let blocks = GUIDE.split("```sql").skip(1).map(|after| after.split("```").next().unwrap().to_owned());
+    blocks.collect()
+}
+
+#[tokio::test]
+async fn the_grants_of_the_guide_are_enough_and_allow_nothing_else() {
+    let grants = grants_of_the_guide();
+    assert_eq!(grants.len(), 2);
+    for server in shared("the_grants_of_the_guide_are_enough_and_allow_nothing_else") {
+        let mut fresh = Fresh::new(server).await;
+        let columns = "id serial PRIMARY KEY, commit_sha varchar(64) NOT NULL, status varchar(32) NOT NULL, \
+                       error_message text, created_at timestamp DEFAULT CURRENT_TIMESTAMP";
+        fresh.run(&format!("CREATE TABLE deployments ({columns}); CREATE TABLE other (x int)")).await;
+        let user = format!("{}_reader", fresh.name);
+        let grants = if fresh.is_postgres { &grants[0] } else { &grants[1] };
+        let statements = grants.replace(" app", &format!(" {}", fresh.name)).replace("afterpush", &user);
+        assert!(statements.contains(&fresh.name), "{statements}");
+        fresh.run(&statements).await;
+        fresh.run(&format!("INSERT INTO deployments (commit_sha, status) VALUES ('{OURS}', 'success')")).await;
+        let reader = address(&server.address(&user, "choose-one", &fresh.name, ""));
+        assert_eq!(row(ask(reader.clone()).await).0, RowState::Success);
+        let mut connection = Connection::open(&reader).await.unwrap();
+        let fault = connection.rows("SELECT * FROM other", &[]).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Unauthorized, "{fault:?}");
         connection.close().await;
     }
 }
