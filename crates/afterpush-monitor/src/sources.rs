@@ -63,7 +63,7 @@ struct Database {
 }
 
 enum Migrations {
-    Probe(MigrationsProbe),
+    Probe(Box<MigrationsProbe>),
     /// They cannot be told, for this reason.
     Unknown(String),
 }
@@ -283,7 +283,7 @@ fn migrations(kit: &Kit<'_>, target: &Target, address: &Address) -> Option<Migra
             Some(Migrations::Unknown(format!("there are several sets: {}; {advice}", places.join(", "))))
         }
         Ok(sets) => {
-            let probe = |set| Migrations::Probe(MigrationsProbe::new(set, is_wanted, address.clone()));
+            let probe = |set| Migrations::Probe(Box::new(MigrationsProbe::new(set, is_wanted, address.clone())));
             sets.into_iter().next().map(probe)
         }
         // A commit with more files than are searched is told of only where somebody asked.
