@@ -110,10 +110,11 @@ impl Scene {
         let said = Said::of(command);
         assert_eq!(said.code, Some(code), "{what}: {said:?}");
         // The hook has ended with the push: what is not on record now will not be. What the push brings back of earlier ones
-        // that no hook saw is another test's business.
+        // that no hook saw, and so no process of `git push`, is another test's business.
+        let seen_by_a_hook = |request: &Value| request["source"] == "hook" || !request["pusher"].is_null();
         let new = requests(&self.sandbox)
             .into_iter()
-            .filter(|(id, (_, request))| !before.contains(id) && request["source"] == "hook");
+            .filter(|(id, (_, request))| !before.contains(id) && seen_by_a_hook(request));
         let new: BTreeMap<(String, String), (String, PathBuf)> = new
             .map(|(id, (run, request))| {
                 let field = |name: &str| request[name].as_str().unwrap().to_owned();

@@ -15,6 +15,7 @@ mod managers;
 mod migrations;
 mod monitors;
 mod next_push;
+mod open_ends;
 mod outcomes;
 mod places;
 mod push_command;

@@ -146,7 +146,7 @@ fn resume_goes_on_past_an_unreadable_run_so_that_cleanup_behind_it_runs() {
     let program = sandbox.program("afterpush");
     let line = format!("'{0}' resume --all && '{0}' cleanup --all --older-than 0s", program.display());
     let mut shell = sandbox.command("/bin/sh", &project.work);
-    let said = afterpush_testkit::sandbox::Said::of(shell.args(["-c", &line]));
+    let said = Said::of(shell.args(["-c", &line]));
     assert!(said.stderr.contains("request.json"), "it is told: {said:?}");
     assert!(said.stdout.contains("removed 1 finished run"), "{said:?}");
     assert!(request.exists() && project.runs(&fine).is_empty());

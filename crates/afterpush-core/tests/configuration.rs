@@ -585,6 +585,22 @@ region = "fra""#,
 }
 
 #[test]
+fn where_an_open_end_asks_and_what_it_runs_counts_after_trust_only() {
+    let provider = |settings: &str| target(&format!("[target.provider]\n{settings}"));
+    let http =
+        "kind = \"http\"\nurl = \"https://ci.test\"\ntoken_env = \"T\"\ncommit = \"/a\"\nwords = { live = [\"b\"] }";
+    let command = "kind = \"command\"\ncommand = [\"a\"]\nenv = [\"T\"]\ntimeout = \"5s\"";
+    for (settings, safe, all) in [(http, 2, 4), (command, 1, 3)] {
+        let keys = |config: Config| only_target(config).provider.unwrap().settings.len();
+        assert_eq!(keys(untrusted(&provider(settings)).unwrap()), safe, "{settings}");
+        assert_eq!(keys(trusted(&provider(settings)).unwrap()), all, "{settings}");
+    }
+    let open = provider("kind = \"http\"\nurl = \"HTTP://127.0.0.1:8000/{commit}\"");
+    assert!(trusted(&open).unwrap_err().to_string().contains("https://"));
+    assert!(users(&open).is_ok());
+}
+
+#[test]
 fn only_the_users_file_sets_the_providers_address() {
     let settings = "[provider.digitalocean]\napi_url = \"https://do.example/\"\n";
     assert_eq!(users(settings).unwrap().providers["digitalocean"].api_url.as_deref(), Some("https://do.example"));
@@ -886,7 +902,8 @@ fn migrations_need_no_trust_and_no_address_beside_them() {
     assert_eq!((alone.database, alone.migrations), (None, wanted.clone()));
     let users = target("database = { url_env = \"DB\" }");
     let both = only_target(combine(repository(&named), false, user(&users)).unwrap());
-    assert_eq!((both.database.unwrap().url_env.as_str(), both.migrations), ("DB", wanted.clone()));
+    let address = DatabaseAddress::Url { variable: "DB".into() };
+    assert_eq!((both.database.unwrap().address, both.migrations), (address, wanted.clone()));
     let more = target("database = { url_env = \"DB\", migrations = { tool = \"knex\", path = \"db\" } }");
     let config = combine(repository(&more), false, None).unwrap();
     assert_eq!(config.left_out.len(), 1);

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use afterpush_core::config::ProviderConfig;
 use afterpush_providers::{Secret, registry};
 use afterpush_store::{Environment, credentials_path};
 use thiserror::Error;
@@ -50,24 +51,36 @@ pub enum CredentialsError {
 pub struct Found {
     /// The token.
     pub token: Secret,
+    /// The API that the vendor's own login is for, where the vendor has none of its own.
+    pub api_url: Option<String>,
     /// Where, for people: `the environment variable X` or a path.
     pub place: String,
 }
 
-/// Looks for the token of a provider kind.
+/// Looks for the token of a provider. A login for another API than the one that the user names is not used.
 ///
 /// # Errors
 /// [`CredentialsError`] when a file that is there cannot be used; a missing file is no error.
-pub fn find(kind: &str, push: &PushEnvironment, environment: &Environment) -> Result<Option<Found>, CredentialsError> {
+pub fn find(
+    provider: &ProviderConfig,
+    api_url: Option<&str>,
+    push: &PushEnvironment,
+    environment: &Environment,
+) -> Result<Option<Found>, CredentialsError> {
+    if let Some(name) = registry::token_variable(&provider.kind, &provider.settings) {
+        let found = |token| Found { token, api_url: None, place: format!("the variable {name}") };
+        return Ok(find_variable(name, push, environment)?.map(found));
+    }
+    let kind = provider.kind.as_str();
     let names = registry::credential_names(kind);
     for name in names {
         if let Some(token) = push.get(name) {
-            return Ok(Some(Found { token, place: format!("the environment variable {name}") }));
+            return Ok(Some(Found { token, api_url: None, place: format!("the environment variable {name}") }));
         }
     }
     for file in credentials_files(environment)? {
         if let Some(token) = file.token_of(kind, names)? {
-            return Ok(Some(Found { token, place: file.path.display().to_string() }));
+            return Ok(Some(Found { token, api_url: None, place: file.path.display().to_string() }));
         }
     }
     for path in login_files(kind, environment) {
@@ -75,7 +88,10 @@ pub fn find(kind: &str, push: &PushEnvironment, environment: &Environment) -> Re
         if let Ok(Some(text)) = read_private(&path, false)
             && let Some(token) = registry::token_from_login_file(kind, &text)
         {
-            return Ok(Some(Found { token, place: path.display().to_string() }));
+            let server = registry::api_url_from_login_file(kind, &text);
+            if server.is_none() || api_url.is_none() || server.as_deref() == api_url {
+                return Ok(Some(Found { token, api_url: server, place: path.display().to_string() }));
+            }
         }
     }
     Ok(None)
@@ -138,9 +154,19 @@ fn credentials_files(environment: &Environment) -> Result<Vec<CredentialsFile>, 
     Ok(files)
 }
 
+/// Whether the provider can be asked nothing without a token.
+#[must_use]
+pub fn needs_token(provider: &ProviderConfig) -> bool {
+    registry::needs_token(&provider.kind) || registry::token_variable(&provider.kind, &provider.settings).is_some()
+}
+
 /// What a person can do when no token was found.
 #[must_use]
-pub fn advice(kind: &str) -> String {
+pub fn advice(provider: &ProviderConfig) -> String {
+    if let Some(name) = registry::token_variable(&provider.kind, &provider.settings) {
+        return format!("no credentials: set {name}, or put {name} = \"...\" into the credentials file");
+    }
+    let kind = provider.kind.as_str();
     let names = registry::credential_names(kind).join(" or ");
     format!("no credentials: set {names}, or put a token under [{kind}] into the credentials file")
 }
@@ -187,6 +213,10 @@ mod tests {
         Environment { config: Some(home.join("config.toml")), home: Some(home.to_owned()), ..Environment::default() }
     }
 
+    fn digitalocean() -> ProviderConfig {
+        ProviderConfig { kind: "digitalocean".to_owned(), settings: toml::Table::new() }
+    }
+
     fn push(text: &str) -> PushEnvironment {
         PushEnvironment::read(text.as_bytes()).unwrap()
     }
@@ -195,7 +225,7 @@ mod tests {
     fn t12_the_environment_comes_first_then_the_credentials_file() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("credentials.toml");
-        let look = |text: &str| find("digitalocean", &push(text), &environment(home.path()));
+        let look = |text: &str| find(&digitalocean(), None, &push(text), &environment(home.path()));
         assert!(look("{}").unwrap().is_none());
         fs::write(&file, "[digitalocean]\ntoken = \"from-file\"\n").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
@@ -212,12 +242,39 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_the_providers_own_table_names_is_found_under_that_name_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = "token_env = 'CI_TOKEN'".parse().unwrap();
+        let provider = ProviderConfig { kind: "http".to_owned(), settings };
+        let look = |text: &str| find(&provider, None, &push(text), &environment(home.path())).unwrap();
+        assert!(look(r#"{"TOKEN":"other"}"#).is_none());
+        assert!(needs_token(&provider) && advice(&provider).contains("set CI_TOKEN,"));
+        assert_eq!(look(r#"{"CI_TOKEN":"mine"}"#).unwrap().token.expose(), "mine");
+        assert!(!needs_token(&ProviderConfig { kind: "http".to_owned(), settings: toml::Table::new() }));
+    }
+
+    #[test]
+    fn a_login_is_used_for_its_own_server_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let environment = Environment { config_home: Some(home.path().to_owned()), ..environment(home.path()) };
+        fs::create_dir(home.path().join("argocd")).unwrap();
+        let login = "contexts: [{name: a, server: cd.test, user: u}]\ncurrent-context: a\nservers: [{server: cd.test}]\n\
+            users: [{name: u, auth-token: canary}]\n";
+        fs::write(home.path().join("argocd/config"), login).unwrap();
+        let provider = ProviderConfig { kind: "argocd".to_owned(), settings: toml::Table::new() };
+        let look = |api_url| find(&provider, api_url, &push("{}"), &environment).unwrap();
+        assert_eq!(look(None).unwrap().api_url.as_deref(), Some("https://cd.test"));
+        assert_eq!(look(Some("https://cd.test")).unwrap().token.expose(), "canary");
+        assert!(look(Some("https://other.test")).is_none());
+    }
+
+    #[test]
     fn a_credentials_file_that_others_can_read_is_refused_with_what_to_do() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("credentials.toml");
         fs::write(&file, "[digitalocean]\ntoken = \"canary\"\n").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        let error = find("digitalocean", &push("{}"), &environment(home.path())).unwrap_err().to_string();
+        let error = find(&digitalocean(), None, &push("{}"), &environment(home.path())).unwrap_err().to_string();
         assert!(error.contains("chmod 600") && !error.contains("canary"), "{error}");
     }
 
@@ -228,7 +285,7 @@ mod tests {
         for (text, line) in [("[digitalocean]\ntoken = canary", 2), ("\n[digitalocean]\ntokn = \"canary\"", 2)] {
             fs::write(&file, text).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-            let error = find("digitalocean", &push("{}"), &environment(home.path())).unwrap_err();
+            let error = find(&digitalocean(), None, &push("{}"), &environment(home.path())).unwrap_err();
             let shown = format!("{error} {error:?}");
             assert!(shown.contains(&format!("line {line}")) && !shown.contains("canary"), "{shown}");
         }

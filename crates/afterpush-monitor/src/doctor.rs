@@ -8,7 +8,7 @@ use afterpush_core::{
     id::{CommitId, RefName},
     redact,
 };
-use afterpush_providers::{Question, Reply, Setup, registry};
+use afterpush_providers::{Question, Reply, Setup};
 use afterpush_store::{ConfigFiles, Environment, Repository};
 use serde_json::{Value, json};
 
@@ -50,14 +50,15 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
     for target in &config.targets {
         let Some(provider) = &target.provider else { continue };
         let name = format!("{} credentials", provider.kind);
-        let token = match credentials::find(&provider.kind, push, &environment) {
+        let api_url = api_url(&config, &provider.kind);
+        let found = match credentials::find(provider, api_url.as_deref(), push, &environment) {
             Ok(Some(found)) => {
                 checks.push(check(&name, true, &format!("found in {}", found.place), ""));
-                Some(found.token)
+                Some(found)
             }
-            Ok(None) if !registry::needs_token(&provider.kind) => None,
+            Ok(None) if !credentials::needs_token(provider) => None,
             Ok(None) => {
-                checks.push(check(&name, false, "none found", &credentials::advice(&provider.kind)));
+                checks.push(check(&name, false, "none found", &credentials::advice(provider)));
                 continue;
             }
             Err(error) => {
@@ -69,9 +70,10 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
         let (Ok(commit), Ok(ref_name)) = (CommitId::parse(&"1".repeat(40)), RefName::parse("refs/heads/main")) else {
             continue;
         };
+        let (token, login_url) = found.map(|found| (found.token, found.api_url)).unzip();
         let setup = Setup {
             settings: provider.settings.clone(),
-            api_url: api_url(&config, &provider.kind),
+            api_url: api_url.or(login_url.flatten()),
             commit,
             ref_name,
             remote_url: remote_url.clone().unwrap_or_default(),
@@ -79,7 +81,7 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
             token,
         };
         let name = format!("{} answers", provider.kind);
-        let answer = match ProviderSource::new(&target.name, &provider.kind, setup, None) {
+        let answer = match ProviderSource::new(&target.name, &provider.kind, setup, push, &environment, None) {
             Err(error) => Err(with_causes(&error)),
             Ok(source) => {
                 let answer = source.ask(Question::Credentials, Duration::ZERO).await;

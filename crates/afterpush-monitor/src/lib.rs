@@ -4,11 +4,14 @@
 //! `afterpush-core`, and carries out what that decides. Everything here acts; nothing here decides.
 
 pub mod clock;
+pub mod cluster;
 pub mod credentials;
+mod database;
 pub mod database_address;
 pub mod detach;
 pub mod doctor;
 pub mod driver;
+pub mod program;
 pub mod pusher;
 pub mod reconcile;
 pub mod recorder;

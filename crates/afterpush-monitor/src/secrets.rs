@@ -19,7 +19,8 @@ pub enum HandoverError {
     Malformed,
 }
 
-/// The environment of the push. Dropped as soon as the few values that the configuration names were taken from it.
+/// The environment of the push. Dropped as soon as the few values that the configuration names were taken from it; only what
+/// connects to a Kubernetes cluster keeps a copy, for the credential plugin of the user's kubeconfig.
 pub struct PushEnvironment(HashMap<String, String>);
 
 impl PushEnvironment {
@@ -62,6 +63,11 @@ impl PushEnvironment {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Secret> {
         self.0.get(name).filter(|value| !value.trim().is_empty()).map(|value| Secret::new(value))
+    }
+
+    /// All variables.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

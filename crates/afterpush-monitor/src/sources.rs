@@ -3,27 +3,29 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use afterpush_core::{
-    config::{Config, HealthAddress, MigrationsConfig, Target},
+    config::{Config, HealthAddress, ProviderConfig, Target},
     fault::{Fault, with_causes},
     file::{PushSource, Request},
     id::CommitId,
     machine::{Answer, Pace, StagePlan, TargetPlan},
-    observation::{DatabaseAnswer, MigrationsObservation},
     run::StageKind,
 };
 use afterpush_git::Git;
-use afterpush_probes::{DatabaseProbe, HealthProbe, MigrationsProbe, database::Address};
-use afterpush_providers::{Provider, Question, Reply, Setup, registry};
+use afterpush_probes::HealthProbe;
+use afterpush_providers::{Carrier, Provider, Question, Reply, Setup, registry};
 use afterpush_store::Environment;
 use thiserror::Error;
 use tokio::sync::Mutex;
-use url::Url;
 
 use crate::{
-    credentials, database_address,
+    cluster::Cluster,
+    credentials::{self, CredentialsError, Found},
+    database::Database,
+    database_address,
+    program::Programs,
     secrets::PushEnvironment,
     sharing::Sharing,
-    transport::{Transport, is_loopback},
+    transport::Transport,
 };
 
 /// Tells why a run cannot begin.
@@ -36,6 +38,14 @@ pub enum SourcesError {
         target: String,
         /// What is wrong.
         source: afterpush_providers::SetupError,
+    },
+    /// The variables that its program is given cannot be looked up.
+    #[error("target {target:?}")]
+    Credentials {
+        /// The target.
+        target: String,
+        /// Why.
+        source: CredentialsError,
     },
     /// The provider's address cannot be used.
     #[error("target {target:?}: {fault}")]
@@ -56,37 +66,16 @@ struct TargetSources {
     health: Option<Rc<HealthProbe>>,
 }
 
-/// What a database is asked.
-struct Database {
-    records: Option<DatabaseProbe>,
-    migrations: Option<Migrations>,
-}
-
-enum Migrations {
-    Probe(Box<MigrationsProbe>),
-    /// They cannot be told, for this reason.
-    Unknown(String),
-}
-
-impl Database {
-    async fn ask(&self) -> Result<DatabaseAnswer, Fault> {
-        let migrations = match &self.migrations {
-            None => None,
-            Some(Migrations::Unknown(reason)) => Some(MigrationsObservation::undecided(reason)),
-            Some(Migrations::Probe(probe)) => probe.ask().await?,
-        };
-        let records = match &self.records {
-            None => None,
-            Some(probe) => Some(probe.ask().await?),
-        };
-        Ok(DatabaseAnswer { records, migrations })
-    }
-}
-
-/// A provider with the transport that carries its requests.
+/// A provider with what carries its requests.
 pub struct ProviderSource {
-    transport: Transport,
+    line: Line,
     provider: Mutex<Box<dyn Provider>>,
+}
+
+enum Line {
+    Web(Box<Transport>),
+    Cluster(Box<Cluster>),
+    Program(Programs),
 }
 
 impl ProviderSource {
@@ -94,17 +83,41 @@ impl ProviderSource {
     ///
     /// # Errors
     /// [`SourcesError`] when the configuration names something that cannot be.
-    pub fn new(target: &str, kind: &str, setup: Setup, sharing: Option<Sharing>) -> Result<Self, SourcesError> {
+    pub fn new(
+        target: &str,
+        kind: &str,
+        setup: Setup,
+        push: &PushEnvironment,
+        environment: &Environment,
+        sharing: Option<Sharing>,
+    ) -> Result<Self, SourcesError> {
         let api = setup.api_url.clone().unwrap_or_else(|| registry::api_url(kind).to_owned());
         let provider = registry::build(kind, setup)
             .map_err(|source| SourcesError::Provider { target: target.to_owned(), source })?;
-        let transport =
-            Transport::new(&api).map_err(|fault| SourcesError::Address { target: target.to_owned(), fault })?;
-        let transport = match sharing {
-            Some(sharing) => transport.sharing(sharing),
-            None => transport,
+        let address = |fault| SourcesError::Address { target: target.to_owned(), fault };
+        let web = |api: &str| {
+            let transport = Transport::new(api).map_err(address)?;
+            Ok(Line::Web(Box::new(match sharing {
+                Some(sharing) => transport.sharing(sharing),
+                None => transport,
+            })))
         };
-        Ok(Self { transport, provider: Mutex::new(provider) })
+        let line = match provider.carrier() {
+            Carrier::Api => web(&api)?,
+            Carrier::Web(api) => web(&api)?,
+            Carrier::Cluster { context } => Line::Cluster(Box::new(Cluster::new(context, push, environment))),
+            Carrier::Program { variables } => Line::Program(
+                Programs::new(&variables, push, environment)
+                    .map_err(|source| SourcesError::Credentials { target: target.to_owned(), source })?,
+            ),
+        };
+        Ok(Self { line, provider: Mutex::new(provider) })
+    }
+
+    /// Tells whether the provider is on this machine, so that the deployments that it tells of may be, too.
+    #[must_use]
+    pub fn is_on_loopback(&self) -> bool {
+        matches!(&self.line, Line::Web(transport) if transport.is_on_loopback())
     }
 
     /// Asks the provider. What another monitor knows serves when it is younger than `fresh_for`.
@@ -113,7 +126,11 @@ impl ProviderSource {
     /// The provider's or the transport's fault.
     pub async fn ask(&self, question: Question, fresh_for: Duration) -> Result<(Reply, Pace), Fault> {
         let mut provider = self.provider.lock().await;
-        self.transport.converse(&mut **provider, question, fresh_for).await
+        match &self.line {
+            Line::Web(transport) => transport.converse(&mut **provider, question, fresh_for).await,
+            Line::Cluster(cluster) => Ok((cluster.converse(&mut **provider, question).await?, Pace::default())),
+            Line::Program(programs) => Ok((programs.converse(&mut **provider, question).await?, Pace::default())),
+        }
     }
 }
 
@@ -210,22 +227,25 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
     let unavailable = |why: &str| StagePlan::Unavailable(why.to_owned());
     let (provider, provider_plan) = match &target.provider {
         None => (None, unavailable("not configured")),
-        Some(provider) => match credentials::find(&provider.kind, kit.push, kit.environment) {
+        Some(provider) => match find_credentials(kit, provider) {
             Err(error) => (None, StagePlan::Unavailable(with_causes(&error))),
-            Ok(None) if registry::needs_token(&provider.kind) => {
-                (None, StagePlan::Unavailable(credentials::advice(&provider.kind)))
+            Ok(None) if credentials::needs_token(provider) => {
+                (None, StagePlan::Unavailable(credentials::advice(provider)))
             }
             Ok(found) => {
+                let (token, login_url) = found.map(|found| (found.token, found.api_url)).unzip();
                 let setup = Setup {
                     settings: provider.settings.clone(),
-                    api_url: api_url(kit.config, &provider.kind),
+                    api_url: api_url(kit.config, &provider.kind).or(login_url.flatten()),
                     commit: kit.commit.clone(),
                     ref_name: kit.request.ref_name.clone(),
                     remote_url: kit.request.remote_url.clone(),
                     pushed_at: (kit.request.source == PushSource::Hook).then_some(kit.request.pushed_at),
-                    token: found.map(|found| found.token),
+                    token,
                 };
-                let source = ProviderSource::new(&target.name, &provider.kind, setup, kit.sharing.clone())?;
+                let (push, environment) = (kit.push, kit.environment);
+                let source =
+                    ProviderSource::new(&target.name, &provider.kind, setup, push, environment, kit.sharing.clone())?;
                 (Some(Rc::new(source)), StagePlan::Ask)
             }
         },
@@ -235,16 +255,12 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         Some(database) => match database_address::find(&database.address, kit.push, kit.environment) {
             Err(why) => (None, StagePlan::Unavailable(why)),
             Ok(address) => {
-                let migrations = migrations(kit, target, &address);
-                let records =
-                    database.records.then(|| DatabaseProbe::new(database.clone(), address, kit.commit.clone()));
-                (Some(Rc::new(Database { records, migrations })), StagePlan::Ask)
+                let source = Database::set_up(database, address, &target.migrations, kit.commit, kit.git);
+                (Some(Rc::new(source)), StagePlan::Ask)
             }
         },
     };
-    let loopback_provider = target.provider.as_ref().is_some_and(|provider| {
-        api_url(kit.config, &provider.kind).and_then(|url| Url::parse(&url).ok()).is_some_and(|url| is_loopback(&url))
-    });
+    let loopback_provider = provider.as_ref().is_some_and(|provider| provider.is_on_loopback());
     let needs_site = target.health.as_ref().is_some_and(|health| matches!(health.address, HealthAddress::Path(_)));
     let (health, health_plan) = match &target.health {
         None => (None, unavailable("not configured")),
@@ -270,26 +286,9 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
     Ok((TargetSources { provider, database, health }, plan))
 }
 
-/// What is asked about the migrations of the pushed commit. More than one set needs a word on which is this database's.
-fn migrations(kit: &Kit<'_>, target: &Target, address: &Address) -> Option<Migrations> {
-    let is_wanted = matches!(target.migrations, MigrationsConfig::Wanted { .. });
-    let Some(git) = kit.git else {
-        return is_wanted.then(|| Migrations::Unknown("the repository cannot be read".to_owned()));
-    };
-    match git.migrations(kit.commit, &target.migrations) {
-        Ok(sets) if sets.len() > 1 => {
-            let places: Vec<String> = sets.iter().map(|set| format!("{} in {:?}", set.tool.word(), set.path)).collect();
-            let advice = "name one in database.migrations";
-            Some(Migrations::Unknown(format!("there are several sets: {}; {advice}", places.join(", "))))
-        }
-        Ok(sets) => {
-            let probe = |set| Migrations::Probe(Box::new(MigrationsProbe::new(set, is_wanted, address.clone())));
-            sets.into_iter().next().map(probe)
-        }
-        // A commit with more files than are searched is told of only where somebody asked.
-        Err(_) if target.migrations == MigrationsConfig::IfFound => None,
-        Err(error) => Some(Migrations::Unknown(with_causes(&error))),
-    }
+fn find_credentials(kit: &Kit<'_>, provider: &ProviderConfig) -> Result<Option<Found>, CredentialsError> {
+    let api_url = api_url(kit.config, &provider.kind);
+    credentials::find(provider, api_url.as_deref(), kit.push, kit.environment)
 }
 
 /// The API's address from the user's configuration.

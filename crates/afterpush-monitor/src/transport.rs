@@ -10,8 +10,10 @@ use afterpush_core::{
     machine::Pace,
     text::clean_line,
 };
-use afterpush_providers::{BodyLimit, Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Turn};
-use reqwest::{Client, header, redirect};
+use afterpush_providers::{
+    BodyLimit, Credential, HttpRequest, HttpResponse, Method, ProgramEnd, Provider, Question, Reply, Turn,
+};
+use reqwest::{Client, ClientBuilder, header, redirect};
 use tokio::time::timeout;
 use url::{Host, Url};
 
@@ -70,10 +72,18 @@ impl Transport {
         let malformed = |text: String| Fault::new(FaultKind::Malformed, text);
         let api =
             Url::parse(api).map_err(|error| malformed(format!("the provider's address is not a URL: {error}")))?;
+        Self::with(client(limits), api, limits)
+    }
+
+    /// A transport whose client trusts and presents other certificates than the system's.
+    ///
+    /// # Errors
+    /// When `api` is neither https nor http on loopback, or the client cannot be made.
+    pub(crate) fn with(client: ClientBuilder, api: Url, limits: Limits) -> Result<Self, Fault> {
         if !is_safe(&api, true) {
-            return Err(malformed("the provider's address must be https, or http on loopback".to_owned()));
+            return Err(Fault::new(FaultKind::Malformed, "the provider's address must be https, or http on loopback"));
         }
-        let client = client(limits).map_err(|error| Fault::new(FaultKind::Transient, describe(error)))?;
+        let client = client.build().map_err(|error| Fault::new(FaultKind::Transient, describe(error)))?;
         Ok(Self { client, api, limits, sharing: None })
     }
 
@@ -94,28 +104,22 @@ impl Transport {
         question: Question,
         fresh_for: Duration,
     ) -> Result<(Reply, Pace), Fault> {
-        let conversation = async {
-            let mut pace = Pace::default();
-            let mut turn = provider.start(question);
-            for _ in 0..MAX_REQUESTS {
-                match turn {
-                    Turn::Reply(reply) => return Ok((reply, pace)),
-                    Turn::Fault(fault) => return Err(fault),
-                    Turn::Ask(request) => {
-                        let response = match &self.sharing {
-                            Some(sharing) => sharing.ask(self, request, fresh_for, &mut pace).await?,
-                            None => self.send(request).await?,
-                        };
-                        turn = provider.next(&response);
-                    }
-                }
-            }
-            Err(Fault::new(FaultKind::Malformed, format!("no end of pages after {MAX_REQUESTS} requests")))
-        };
-        timeout(self.limits.question, conversation).await.unwrap_or_else(|_| {
-            let text = format!("no whole answer from {} within {} s", self.host(), self.limits.question.as_secs_f32());
-            Err(Fault::new(FaultKind::Transient, text))
+        let mut pace = Pace::default();
+        let reply = converse(provider, question, (self.host(), self.limits.question), async |turn| match turn {
+            Turn::Ask(request) => Ok(Carried::Answered(match &self.sharing {
+                Some(sharing) => sharing.ask(self, request, fresh_for, &mut pace).await?,
+                None => self.send(request).await?,
+            })),
+            _ => Err(cannot_carry()),
         })
+        .await?;
+        Ok((reply, pace))
+    }
+
+    /// Tells whether the API is on this machine.
+    #[must_use]
+    pub fn is_on_loopback(&self) -> bool {
+        is_loopback(&self.api)
     }
 
     /// The provider's host, for people.
@@ -191,8 +195,48 @@ impl Transport {
     }
 }
 
+/// What became of what a provider asked for.
+pub(crate) enum Carried {
+    /// Its request was answered.
+    Answered(HttpResponse),
+    /// Its program ended.
+    Ended(ProgramEnd),
+}
+
+/// Asks a provider a question, to the reply or a fault, and carries out each of its turns on the way.
+pub(crate) async fn converse(
+    provider: &mut dyn Provider,
+    question: Question,
+    (with, limit): (&str, Duration),
+    mut carry: impl AsyncFnMut(Turn) -> Result<Carried, Fault>,
+) -> Result<Reply, Fault> {
+    let conversation = async {
+        let mut turn = provider.start(question);
+        for _ in 0..MAX_REQUESTS {
+            turn = match turn {
+                Turn::Reply(reply) => return Ok(reply),
+                Turn::Fault(fault) => return Err(fault),
+                Turn::Ask(_) | Turn::Run(_) => match carry(turn).await? {
+                    Carried::Answered(response) => provider.next(&response),
+                    Carried::Ended(end) => provider.ended(&end),
+                },
+            };
+        }
+        Err(Fault::new(FaultKind::Malformed, format!("no end of pages after {MAX_REQUESTS} requests")))
+    };
+    timeout(limit, conversation).await.unwrap_or_else(|_| {
+        let text = format!("no whole answer from {with} within {} s", limit.as_secs_f32());
+        Err(Fault::new(FaultKind::Transient, text))
+    })
+}
+
+/// That a provider asks for what its own carrier does not do.
+pub(crate) fn cannot_carry() -> Fault {
+    Fault::new(FaultKind::Malformed, "the provider asks for something that is not carried out for it")
+}
+
 /// The client that all requests to providers share: no redirects, no referrer, no compressed bodies.
-fn client(limits: Limits) -> Result<Client, reqwest::Error> {
+pub(crate) fn client(limits: Limits) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("afterpush/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
@@ -201,7 +245,6 @@ fn client(limits: Limits) -> Result<Client, reqwest::Error> {
         .read_timeout(limits.read)
         .pool_idle_timeout(Duration::from_secs(10))
         .pool_max_idle_per_host(1)
-        .build()
 }
 
 fn is_safe(url: &Url, loopback_is_ours: bool) -> bool {

@@ -13,7 +13,7 @@ use afterpush_core::{
     observation::ProviderObservation,
 };
 
-use crate::{HttpRequest, HttpResponse, Provider, Question, Reply, Turn};
+use crate::{Carrier, HttpRequest, HttpResponse, Provider, Question, Reply, Turn};
 
 /// A provider as three conversations. What it has found out is kept from one to the next; of a conversation that is given up,
 /// nothing is kept.
@@ -24,6 +24,10 @@ pub(crate) trait Converse: Clone + Send + Sync + 'static {
     fn failure_log(&mut self, line: &Line) -> impl Future<Output = Result<String, Fault>> + Send;
     /// Answers [`Question::Credentials`].
     fn credentials(&mut self, line: &Line) -> impl Future<Output = Result<String, Fault>> + Send;
+    /// What carries the requests.
+    fn carrier(&self) -> Carrier {
+        Carrier::Api
+    }
 }
 
 /// The line to the other side: one request at a time.
@@ -105,9 +109,14 @@ impl<C: Converse> Provider for Conversation<C> {
         self.line.with(|exchange| exchange.response = Some(response.clone()));
         self.go_on()
     }
+
+    fn carrier(&self) -> Carrier {
+        self.provider.carrier()
+    }
 }
 
-fn nothing_asked() -> Turn {
+/// The answer to a response that nobody waits for.
+pub(crate) fn nothing_asked() -> Turn {
     Turn::Fault(Fault::new(FaultKind::Malformed, "a response came although nothing was asked"))
 }
 

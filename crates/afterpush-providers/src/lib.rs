@@ -8,8 +8,10 @@
 
 mod answer;
 mod api;
+mod argocd;
 mod choice;
 mod cloudflare;
+mod command;
 #[cfg(test)]
 mod contract;
 mod conversation;
@@ -20,6 +22,8 @@ mod fly;
 mod github;
 mod gitlab;
 mod heroku;
+mod http;
+mod kubernetes;
 mod netlify;
 #[cfg(test)]
 mod play;
@@ -33,7 +37,7 @@ mod response;
 mod settings;
 mod vercel;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use afterpush_core::{
     fault::Fault,
@@ -54,6 +58,33 @@ pub trait Provider: Send {
     fn start(&mut self, question: Question) -> Turn;
     /// Goes on with the response to the request that was asked for last. Called for every status code.
     fn next(&mut self, response: &HttpResponse) -> Turn;
+    /// Goes on with how the program ended that was asked for last.
+    fn ended(&mut self, _: &ProgramEnd) -> Turn {
+        conversation::nothing_asked()
+    }
+    /// What carries its requests.
+    fn carrier(&self) -> Carrier {
+        Carrier::Api
+    }
+}
+
+/// What carries a provider's requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carrier {
+    /// The web, to the API at the vendor's address or at the one of the user's configuration.
+    Api,
+    /// The web, to the API at this address.
+    Web(String),
+    /// The connection that the user's kubeconfig describes. The scheme, host and port of a request's address mean nothing then.
+    Cluster {
+        /// The context of the kubeconfig; the current one without it.
+        context: Option<String>,
+    },
+    /// Nothing: it sends none, and only runs a program.
+    Program {
+        /// The variables of the push, or of the user's credentials file, that the program is given.
+        variables: Vec<String>,
+    },
 }
 
 /// What can be asked.
@@ -72,6 +103,8 @@ pub enum Question {
 pub enum Turn {
     /// Send this, and give me the response.
     Ask(HttpRequest),
+    /// Run this, and tell me how it [`ended`](Provider::ended).
+    Run(ProgramRequest),
     /// The reply to the question.
     Reply(Reply),
     /// No reply this time.
@@ -178,6 +211,30 @@ impl HttpResponse {
         let (_, value) = self.headers.iter().find(|(it, _)| it == name)?;
         Some(value)
     }
+}
+
+/// A program to be run: without a shell, with nothing on its standard input, and ended as a whole at its time limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramRequest {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// What is added to its environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// How long it may take.
+    pub time_limit: Duration,
+    /// More bytes than these on its standard output are a fault.
+    pub most_output: usize,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramEnd {
+    /// Its exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output, whole.
+    pub output: Vec<u8>,
+    /// The last line that it wrote to its standard error.
+    pub complaint: String,
 }
 
 /// Everything a provider needs to know to follow one commit.

@@ -1,8 +1,8 @@
 //! Which providers there are, and where each finds its credentials. Pure: it names files and variables, and reads none.
 
 use crate::{
-    Provider, Secret, Setup, SetupError, cloudflare, digitalocean, fly, github, gitlab, heroku, netlify, railway,
-    render, vercel,
+    Provider, Secret, Setup, SetupError, argocd, cloudflare, command, digitalocean, fly, github, gitlab, heroku, http,
+    kubernetes, netlify, railway, render, vercel,
 };
 
 /// One kind of provider. Each stands in the file of its kind.
@@ -23,13 +23,17 @@ pub(crate) struct Entry {
     pub(crate) token_from_login_file: fn(&str) -> Option<Secret>,
 }
 
-const ENTRIES: [&Entry; 10] = [
+const ENTRIES: [&Entry; 14] = [
+    &argocd::ENTRY,
     &cloudflare::ENTRY,
+    &command::ENTRY,
     &digitalocean::ENTRY,
     &fly::ENTRY,
     &github::ENTRY,
     &gitlab::ENTRY,
     &heroku::ENTRY,
+    &http::ENTRY,
+    &kubernetes::ENTRY,
     &netlify::ENTRY,
     &railway::ENTRY,
     &render::ENTRY,
@@ -70,6 +74,12 @@ pub fn credential_names(kind: &str) -> &'static [&'static str] {
     entry(kind).map_or(&[], |entry| entry.credential_names)
 }
 
+/// The variable with the token that a provider's own table names; only kinds that stand for hosts of all sorts have such a key.
+#[must_use]
+pub fn token_variable<'a>(kind: &str, settings: &'a toml::Table) -> Option<&'a str> {
+    if kind == http::ENTRY.kind { settings.get(http::TOKEN_KEY)?.as_str() } else { None }
+}
+
 /// Where the vendor's own command line keeps its login: paths below the user's configuration directory, or with `~/` below
 /// the home directory, in the order of looking. Empty for an unknown kind.
 #[must_use]
@@ -81,6 +91,12 @@ pub fn login_files(kind: &str) -> &'static [&'static str] {
 #[must_use]
 pub fn token_from_login_file(kind: &str, text: &str) -> Option<Secret> {
     (entry(kind)?.token_from_login_file)(text).filter(|token| !token.expose().is_empty())
+}
+
+/// The API's address that such a file names for its login, where the vendor has none of its own: its token is for that server.
+#[must_use]
+pub fn api_url_from_login_file(kind: &str, text: &str) -> Option<String> {
+    if kind == argocd::ENTRY.kind { argocd::server(text) } else { None }
 }
 
 #[cfg(test)]
@@ -96,13 +112,16 @@ mod tests {
 
     use super::*;
 
+    /// The kinds without a vendor's address.
+    const SELF_HOSTED: [&str; 4] = ["argocd", "command", "http", "kubernetes"];
+
     #[test]
     fn every_kind_of_the_configuration_is_built_and_has_its_source_and_its_page() {
         assert_eq!(ENTRIES.map(|entry| entry.kind), PROVIDER_KINDS);
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         for kind in PROVIDER_KINDS {
             assert!(!needs_token(kind) || !credential_names(kind).is_empty(), "{kind}");
-            assert!(api_url(kind).starts_with("https://"), "{kind}");
+            assert!(api_url(kind).starts_with("https://") || SELF_HOSTED.contains(&kind), "{kind}");
             for path in [here.join(format!("src/{kind}.rs")), here.join(format!("../../docs/providers/{kind}.md"))] {
                 assert!(path.is_file(), "{} is missing", path.display());
             }

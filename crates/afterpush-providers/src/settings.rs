@@ -41,6 +41,33 @@ impl<'a> Settings<'a> {
     pub(crate) fn needed(&self, key: &str) -> Result<String, SetupError> {
         self.text(key)?.ok_or_else(|| wrong(key, &format!("is needed by {}", self.kind)))
     }
+
+    /// The table of a key.
+    ///
+    /// # Errors
+    /// [`SetupError::Key`] when it is not a table.
+    pub(crate) fn table(&self, key: &str) -> Result<Option<&'a Table>, SetupError> {
+        let Some(value) = self.table.get(key) else { return Ok(None) };
+        value.as_table().map(Some).ok_or_else(|| wrong(key, "must be a table"))
+    }
+
+    /// The texts of a key that is a list of them.
+    ///
+    /// # Errors
+    /// [`SetupError::Key`] when it is not such a list, or one of them is empty.
+    pub(crate) fn texts(&self, key: &str) -> Result<Option<Vec<String>>, SetupError> {
+        self.table.get(key).map(|value| texts(key, value)).transpose()
+    }
+}
+
+/// A list of texts, none of them empty.
+///
+/// # Errors
+/// [`SetupError::Key`].
+pub(crate) fn texts(key: &str, value: &toml::Value) -> Result<Vec<String>, SetupError> {
+    let text = |value: &toml::Value| value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
+    let texts: Option<Vec<_>> = value.as_array().and_then(|values| values.iter().map(text).collect());
+    texts.ok_or_else(|| wrong(key, "must be a list of texts that are not empty"))
 }
 
 fn listed(known: &[&str]) -> String {

@@ -236,9 +236,9 @@ mod tests {
         }
         assert_eq!((places.taken().unwrap(), places.next().unwrap()), (1, Vec::new()));
         drop(place);
-        assert_eq!(places.next().unwrap(), [second.clone()]);
+        assert_eq!(places.next().unwrap(), std::slice::from_ref(&second));
         let Admission::Waiting(owed) = places.take(&third, &of_third).unwrap() else { panic!("it is the second's") };
-        assert_eq!(owed, [second.clone()]);
+        assert_eq!(owed, std::slice::from_ref(&second));
         let Admission::Place(place) = places.take(&second, &of_second).unwrap() else { panic!("it is its turn") };
         assert!(!places.is_waiting(&of_second));
         drop(place);

@@ -103,7 +103,8 @@ fn environment_file(environment: &[(OsString, OsString)]) -> io::Result<File> {
 
 /// Variables without secrets that a process needs from its first instruction on: who it is, its language, its network. And
 /// the mark of a CI runner, whose clean-up a background process must not evade.
-fn is_visible(name: &OsStr) -> bool {
+#[must_use]
+pub fn is_visible(name: &OsStr) -> bool {
     const NAMES: [&str; 12] = [
         "PATH",
         "HOME",

@@ -6,8 +6,22 @@ use super::{before_push::BeforePush, migrations::MigrationsConfig, query::Databa
 use crate::{id::RefName, integration::PushRules, policy::Policy};
 
 /// The kinds of hosting providers that `provider.kind` may name. The provider registry is tested to hold exactly these.
-pub const PROVIDER_KINDS: [&str; 10] =
-    ["cloudflare", "digitalocean", "fly", "github", "gitlab", "heroku", "netlify", "railway", "render", "vercel"];
+pub const PROVIDER_KINDS: [&str; 14] = [
+    "argocd",
+    "cloudflare",
+    "command",
+    "digitalocean",
+    "fly",
+    "github",
+    "gitlab",
+    "heroku",
+    "http",
+    "kubernetes",
+    "netlify",
+    "railway",
+    "render",
+    "vercel",
+];
 
 /// A whole configuration: the repository's file and the user's, combined.
 #[derive(Debug, Clone, PartialEq)]

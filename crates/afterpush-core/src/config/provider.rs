@@ -42,6 +42,12 @@ impl ProviderLayer {
                 (_, author) => {
                     entry.check_characters(entry.key)?;
                     let setting = setting(&entry, entry.value())?;
+                    // The one key of a provider that names where to ask.
+                    let is_open = || setting.as_str().is_some_and(|text| text.to_ascii_lowercase().starts_with("http://"));
+                    if author == Author::TrustedRepository && entry.key == "url" && is_open() {
+                        let expected = "https://; only your own configuration file may name http://, on this machine";
+                        return Err(entry.error("holds an http:// address", expected));
+                    }
                     if author == Author::UntrustedRepository && (names_privilege(entry.key) || holds_privilege(&setting)) {
                         reading.leave_out_untrusted(target, &format!("provider.{}", quoted(entry.key).trim_matches('"')));
                     } else {

@@ -179,7 +179,7 @@ fn the_app_is_told_by_the_remote_or_the_setting() {
     let told = |setup: Setup| match provider(setup).start(Question::Observe) {
         Turn::Ask(request) => request.url,
         Turn::Fault(fault) => fault.message,
-        turn @ Turn::Reply(_) => panic!("{turn:?}"),
+        turn @ (Turn::Reply(_) | Turn::Run(_)) => panic!("{turn:?}"),
     };
     let remote = |remote: &str, settings: &str| told(Setup { remote_url: remote.to_owned(), ..setup(settings) });
     for address in

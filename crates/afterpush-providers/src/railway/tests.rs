@@ -217,7 +217,7 @@ fn the_service_is_found_by_the_repository_and_the_settings() {
         match turn {
             Turn::Ask(request) => Ok((requests.len(), variables(&request))),
             Turn::Fault(fault) => Err((fault.kind, fault.message)),
-            turn @ Turn::Reply(_) => panic!("{turn:?}"),
+            turn @ (Turn::Reply(_) | Turn::Run(_)) => panic!("{turn:?}"),
         }
     };
     let place =

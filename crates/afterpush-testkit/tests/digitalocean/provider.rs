@@ -57,6 +57,7 @@ impl Scene {
                         body: answer.body,
                     });
                 }
+                Turn::Run(program) => panic!("{program:?}"),
                 Turn::Reply(reply) => return Ok(reply),
                 Turn::Fault(fault) => return Err(fault),
             }
