@@ -13,6 +13,7 @@ mod hook_places;
 mod house;
 mod installer_kills;
 mod managers;
+mod migrations;
 mod monitors;
 mod next_push;
 mod open_ends;

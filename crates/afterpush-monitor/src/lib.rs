@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod cluster;
 pub mod credentials;
+mod database;
 pub mod database_address;
 pub mod detach;
 pub mod doctor;

@@ -187,6 +187,7 @@ fn prepare(
         config: &config,
         request,
         commit,
+        git,
         push,
         has_waited,
         environment,
