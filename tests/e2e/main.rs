@@ -17,6 +17,7 @@ mod house;
 mod init;
 mod installer_kills;
 mod managers;
+mod migrations;
 mod monitors;
 mod mounted;
 mod next_push;

@@ -60,6 +60,9 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Stop a monitor; its run ends as `stopped`
     Stop(StopArgs),
+    /// Look for what would go wrong after the push
+    #[command(subcommand)]
+    Check(CheckCommand),
     /// Remove finished runs that are older than a limit
     Cleanup(CleanupArgs),
     /// Print the log of a run
@@ -179,6 +182,25 @@ pub(crate) struct CleanupArgs {
     /// Remove nothing; say what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckCommand {
+    /// Look at a commit's database migrations beside its upstream's: duplicate, edited and out of order; 1 when there are any
+    Migrations(CheckMigrationsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckMigrationsArgs {
+    /// Any revision of this repository [default: HEAD]
+    #[arg(value_name = "COMMIT")]
+    pub(crate) commit: Option<String>,
+    /// What it is to be pushed onto, instead of the branch's own upstream
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) upstream: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

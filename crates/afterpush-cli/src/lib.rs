@@ -7,6 +7,7 @@
 
 mod age;
 mod args;
+mod check_migrations;
 mod cleanup;
 mod config_hook;
 mod configuration;
@@ -42,7 +43,7 @@ mod watch;
 
 use std::{panic, process::ExitCode};
 
-use args::{Afterpush, Command, DeployStatus};
+use args::{Afterpush, CheckCommand, Command, DeployStatus};
 use clap::Parser;
 use context::Context;
 use error::{CommandError, ErrorKind};
@@ -114,6 +115,7 @@ fn carry_out(command: Command) -> Result<u8, CommandError> {
         Command::Watch(args) => watch::watch(context, &args, output),
         Command::List(args) => list::list(context, &args, output),
         Command::Stop(args) => stop::stop(context, &args, output),
+        Command::Check(CheckCommand::Migrations(args)) => check_migrations::check(context, &args, output),
         Command::Cleanup(args) => cleanup::cleanup(context, &args, output),
         Command::Logs(args) => logs::logs(context, &args, output),
         Command::Path(args) => path::path(context, &args, output),

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use afterpush_core::{
-    file::{CheckReport, Report, StageReport, TargetReport},
+    file::{CheckReport, MigrationsReport, Report, StageReport, TargetReport},
     run::{OutcomeWord, Verdict},
     text::clean_line,
 };
@@ -201,6 +201,9 @@ fn write_target(text: &mut String, target: &TargetReport) {
         }
         line(text, &format!("    {:<9} {:<11} {}", stage.stage.word(), stage.verdict.to_string(), facts.join("; ")));
         write_checks(text, &stage.checks);
+        if let Some(migrations) = &stage.migrations {
+            write_migrations(text, migrations);
+        }
     }
     if let Some(site) = &target.site_url {
         line(text, &format!("    site      {}", clean(site)));
@@ -221,6 +224,22 @@ fn write_checks(text: &mut String, checks: &[CheckReport]) {
         if let Some(warning) = &check.warning {
             line(text, &format!("        warning: {}", clean(warning)));
         }
+    }
+}
+
+/// What a person has to do something about, one line each.
+fn write_migrations(text: &mut String, seen: &MigrationsReport) {
+    const MOST: usize = 10;
+    for failure in seen.failed.iter().take(MOST) {
+        let error = failure.error.as_deref().map(|error| format!(": {}", clean(error))).unwrap_or_default();
+        line(text, &format!("      failed migration  {}{error}", clean(&failure.name)));
+    }
+    for name in seen.pending.iter().take(MOST) {
+        line(text, &format!("      pending migration {}", clean(name)));
+    }
+    let more = seen.pending_count.saturating_sub(MOST);
+    if more > 0 {
+        line(text, &format!("      and {more} more pending"));
     }
 }
 

@@ -14,6 +14,7 @@ pub mod file;
 pub mod id;
 pub mod integration;
 pub mod machine;
+pub mod migrations;
 pub mod observation;
 pub mod policy;
 pub mod porcelain;

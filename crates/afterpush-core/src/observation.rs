@@ -2,6 +2,7 @@
 
 use crate::{
     fault::Fault,
+    migrations::{Standing, Tool},
     run::{SeenCommit, SubCheck},
 };
 
@@ -77,7 +78,42 @@ pub enum DeploymentState {
     Unknown,
 }
 
-/// One answer of the database about the pushed commit.
+/// One answer of the database: everything that was asked of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DatabaseAnswer {
+    /// What the deployments table says, where it is asked.
+    pub records: Option<DatabaseObservation>,
+    /// What the database has of the commit's migrations, where they are looked for.
+    pub migrations: Option<MigrationsObservation>,
+}
+
+impl From<DatabaseObservation> for DatabaseAnswer {
+    fn from(records: DatabaseObservation) -> Self {
+        Self { records: Some(records), migrations: None }
+    }
+}
+
+/// What the database has of the commit's migrations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationsObservation {
+    /// The tool; `None` where it could not be told.
+    pub tool: Option<Tool>,
+    /// The directory of the migrations.
+    pub path: String,
+    /// What is applied, pending, failed and unknown; names and errors cleaned.
+    pub standing: Standing,
+}
+
+impl MigrationsObservation {
+    /// Nothing can be told, for this reason.
+    #[must_use]
+    pub fn undecided(reason: impl Into<String>) -> Self {
+        let standing = Standing { undecided: Some(reason.into()), ..Standing::default() };
+        Self { tool: None, path: String::new(), standing }
+    }
+}
+
+/// One answer of the deployments table about the pushed commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseObservation {
     /// There is no row of this commit yet.

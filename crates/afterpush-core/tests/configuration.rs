@@ -7,10 +7,11 @@ use std::time::Duration;
 use afterpush_core::{
     config::{
         CommitAssertion, Config, ConfigError, DatabaseAddress, DatabaseColumns, DatabaseConfig, DatabaseKind,
-        DatabaseWords, HealthAddress, HealthConfig, HealthMethod, ProviderConfig, Reaction, RefPattern, Source, Target,
-        combine,
+        DatabaseWords, HealthAddress, HealthConfig, HealthMethod, MigrationsConfig, ProviderConfig, Reaction,
+        RefPattern, Source, Target, combine,
     },
     id::RefName,
+    migrations::Tool,
     policy::Policy,
 };
 use proptest::prelude::*;
@@ -103,6 +104,7 @@ fn every_key_reaches_its_place() {
         database: Some(DatabaseConfig {
             address: DatabaseAddress::Url { variable: "DATABASE_URL".into() },
             query: None,
+            records: true,
             deployments: "ops.deploys".into(),
             columns: DatabaseColumns {
                 commit: Some("sha".into()),
@@ -116,6 +118,7 @@ fn every_key_reaches_its_place() {
                 failed: word_list(&["broken", "lost"]),
             },
         }),
+        migrations: MigrationsConfig::IfFound,
         health: vec![HealthConfig {
             status: vec![200, 204],
             commit: Some(CommitAssertion::Pointer("/build/commit".into())),
@@ -161,6 +164,7 @@ fn what_is_not_set_has_its_default() {
         DatabaseConfig {
             address: DatabaseAddress::Url { variable: "DB".into() },
             query: None,
+            records: true,
             deployments: "deployments".into(),
             columns: DatabaseColumns::default(),
             words: DatabaseWords::default(),
@@ -988,4 +992,54 @@ fn paths_are_safe_and_the_users_replace_the_repositorys() {
         let error = combine(repository(&wrong), false, None).unwrap_err().to_string();
         assert!(error.contains(":3: ") && error.contains("paths"), "{wrong}: {error}");
     }
+}
+
+#[test]
+fn migrations_name_a_tool_and_a_path_below_the_tree() {
+    let read = |value: &str| {
+        let text = target(&format!("database = {{ url_env = \"DB\", migrations = {value} }}"));
+        trusted(&text).map(|config| {
+            let target = only_target(config);
+            (target.database.unwrap().records, target.migrations)
+        })
+    };
+    let wanted = |tool, path: Option<&str>| MigrationsConfig::Wanted { tool, path: path.map(str::to_owned) };
+    let prisma = "{ tool = \"prisma\", path = \"prisma/migrations/\" }";
+    assert_eq!(read(prisma).unwrap(), (false, wanted(Some(Tool::Prisma), Some("prisma/migrations"))));
+    assert_eq!(read("{ tool = \"golang-migrate\" }").unwrap(), (false, wanted(Some(Tool::GolangMigrate), None)));
+    assert_eq!(read("true").unwrap(), (false, wanted(None, None)));
+    assert_eq!(read("false").unwrap(), (true, MigrationsConfig::Off));
+    for wrong in [
+        "{ tool = \"prism\" }",
+        "{ path = \"../x\" }",
+        "{ path = \"/x\" }",
+        "{ path = \"\" }",
+        "{ path = \"a//b\" }",
+        "{ path = \"a/.git/b\" }",
+        "{ table = \"x\" }",
+        "1",
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+    let text = target("database = { url_env = \"DB\", deployments = \"d\", migrations = true }");
+    assert!(only_target(trusted(&text).unwrap()).database.unwrap().records);
+}
+
+#[test]
+fn migrations_need_no_trust_and_no_address_beside_them() {
+    let named = target("database = { migrations = { tool = \"knex\", path = \"db\" } }");
+    let wanted = MigrationsConfig::Wanted { tool: Some(Tool::Knex), path: Some("db".into()) };
+    let config = combine(repository(&named), false, None).unwrap();
+    assert_eq!(config.left_out, [""; 0]);
+    let alone = only_target(config);
+    assert_eq!((alone.database, alone.migrations), (None, wanted.clone()));
+    let users = target("database = { url_env = \"DB\" }");
+    let both = only_target(combine(repository(&named), false, user(&users)).unwrap());
+    let address = DatabaseAddress::Url { variable: "DB".into() };
+    assert_eq!((both.database.unwrap().address, both.migrations), (address, wanted.clone()));
+    let more = target("database = { url_env = \"DB\", migrations = { tool = \"knex\", path = \"db\" } }");
+    let config = combine(repository(&more), false, None).unwrap();
+    assert_eq!(config.left_out.len(), 1);
+    let safe = only_target(config);
+    assert_eq!((safe.database, safe.migrations), (None, wanted));
 }

@@ -77,6 +77,16 @@ pub enum GitError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A commit has more files than are looked at.
+    #[error("commit {commit} has more than {limit} files below {directory:?}")]
+    TooManyFiles {
+        /// The commit.
+        commit: String,
+        /// The directory; empty for the whole tree.
+        directory: String,
+        /// The limit.
+        limit: usize,
+    },
     /// A file of the git directory could not be read.
     #[error("cannot read {}", .path.display())]
     File {

@@ -10,11 +10,15 @@
 mod error;
 mod layout;
 mod library;
+mod migrations;
 mod program;
 mod reflog;
 mod remote;
 mod repository;
+mod tree;
 
 pub use error::GitError;
+pub use migrations::MigrationsError;
 pub use remote::{ls_remote_command, read_ls_remote};
 pub use repository::Git;
+pub use tree::TreeFile;

@@ -80,9 +80,7 @@ pub(crate) fn file_at(
     limit: usize,
 ) -> Result<Option<Vec<u8>>, GitError> {
     let what = format!("{path:?} in commit {commit}");
-    let no_commit = || GitError::NoCommit { commit: commit.to_string() };
-    let found = oid(commit).and_then(|id| repository.find_commit(id).ok()).ok_or_else(no_commit)?;
-    let tree = found.tree().map_err(GitError::library(what.clone()))?;
+    let tree = tree_of(repository, commit)?;
     let entry = match tree.get_path(Path::new(path)) {
         Ok(entry) => entry,
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
@@ -97,6 +95,13 @@ pub(crate) fn file_at(
     }
     let blob = repository.find_blob(entry.id()).map_err(GitError::library(what))?;
     Ok(Some(blob.content().to_owned()))
+}
+
+/// The tree of a commit.
+pub(crate) fn tree_of<'a>(repository: &'a Repository, commit: &CommitId) -> Result<git2::Tree<'a>, GitError> {
+    let no_commit = || GitError::NoCommit { commit: commit.to_string() };
+    let found = oid(commit).and_then(|id| repository.find_commit(id).ok()).ok_or_else(no_commit)?;
+    found.tree().map_err(GitError::library(format!("the tree of commit {commit}")))
 }
 
 /// Refuses a tree entry whose mode is not that of a regular file.

@@ -123,6 +123,20 @@ impl Program {
         Ok(Some(self.bytes(&what, &["cat-file", "blob", id])?))
     }
 
+    /// The lines of ls-tree for everything below a directory, each ended by a zero byte.
+    pub(crate) fn tree(&self, commit: &CommitId, directory: &str) -> Result<Vec<u8>, GitError> {
+        if self.resolve(commit.as_str())?.is_none() {
+            return Err(GitError::NoCommit { commit: commit.to_string() });
+        }
+        let what = format!("the files of commit {commit}");
+        let below = format!("{directory}/");
+        let mut arguments = vec!["--literal-pathspecs", "ls-tree", "-rz", "--full-tree", commit.as_str()];
+        if !directory.is_empty() {
+            arguments.extend(["--", below.as_str()]);
+        }
+        self.bytes(&what, &arguments)
+    }
+
     pub(crate) fn config_values(&self, key: &str) -> Vec<String> {
         match self.bytes(key, &["config", "-z", "--get-all", key]) {
             Ok(bytes) => fields_of(&bytes),

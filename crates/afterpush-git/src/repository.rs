@@ -13,7 +13,13 @@ use afterpush_core::{
     run::Relation,
 };
 
-use crate::{error::GitError, layout, library, program::Program, reflog};
+use crate::{
+    error::GitError,
+    layout, library,
+    program::Program,
+    reflog,
+    tree::{self, TreeFile},
+};
 
 /// At most so many reflog files are looked at; a repository with more remote branches shows its newest ones.
 const MOST_REFLOGS: usize = 10_000;
@@ -196,6 +202,18 @@ impl Git {
         match &self.reader {
             Reader::Library(repository) => library::file_at(repository, commit, path, max_bytes),
             Reader::Program(program) => program.file_at(commit, path, max_bytes),
+        }
+    }
+
+    /// The regular files of a commit below a directory (empty: the whole tree), in the order of their paths, at most `most`; none
+    /// when there is no such directory. Symbolic links and submodules are left out.
+    ///
+    /// # Errors
+    /// [`GitError::TooManyFiles`]; others when the repository does not have the commit.
+    pub fn files_below(&self, commit: &CommitId, directory: &str, most: usize) -> Result<Vec<TreeFile>, GitError> {
+        match &self.reader {
+            Reader::Library(repository) => tree::list_by_library(repository, commit, directory, most),
+            Reader::Program(program) => tree::list_by_program(program, commit, directory, most),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod changes;
 pub mod clock;
 pub mod cluster;
 pub mod credentials;
+mod database;
 pub mod database_address;
 pub mod detach;
 pub mod doctor;

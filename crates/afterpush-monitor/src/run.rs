@@ -189,6 +189,7 @@ fn prepare(
         config: &config,
         request,
         commit,
+        git,
         push,
         has_waited,
         environment,

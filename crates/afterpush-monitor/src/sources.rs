@@ -10,7 +10,8 @@ use afterpush_core::{
     machine::{Answer, CheckPlan, Pace, StagePlan, TargetPlan},
     run::StageKind,
 };
-use afterpush_probes::{DatabaseProbe, HealthChecks};
+use afterpush_git::Git;
+use afterpush_probes::HealthChecks;
 use afterpush_providers::{Carrier, Provider, Question, Reply, Setup, registry};
 use afterpush_store::Environment;
 use thiserror::Error;
@@ -20,6 +21,7 @@ use crate::{
     changes::Changes,
     cluster::Cluster,
     credentials::{self, CredentialsError, Found},
+    database::Database,
     database_address,
     program::Programs,
     secrets::PushEnvironment,
@@ -61,7 +63,7 @@ pub struct Sources(Vec<TargetSources>);
 
 struct TargetSources {
     provider: Option<Rc<ProviderSource>>,
-    database: Option<Rc<DatabaseProbe>>,
+    database: Option<Rc<Database>>,
     health: Option<Rc<HealthChecks>>,
 }
 
@@ -141,6 +143,8 @@ pub struct Kit<'a> {
     pub request: &'a Request,
     /// The pushed commit: of an annotated tag, the commit that it stands for.
     pub commit: &'a CommitId,
+    /// The repository; `None` where it cannot be read.
+    pub git: Option<&'a Git>,
     /// The environment of the push.
     pub push: &'a PushEnvironment,
     /// Whether the run has waited for a place: then `push` is the environment of whoever started it in the end.
@@ -258,8 +262,8 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         Some(database) => match database_address::find(&database.address, kit.push, kit.environment) {
             Err(why) => (None, missing(kit, why)),
             Ok(address) => {
-                let probe = DatabaseProbe::new(database.clone(), address, kit.commit.clone());
-                (Some(Rc::new(probe)), StagePlan::Ask)
+                let source = Database::set_up(database, address, &target.migrations, kit.commit, kit.git);
+                (Some(Rc::new(source)), StagePlan::Ask)
             }
         },
     };

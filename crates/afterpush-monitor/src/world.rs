@@ -259,8 +259,11 @@ fn with_relations(mut answer: Answer, git: Option<&Git>, commit: &CommitId) -> A
             let answers = observation.checks.iter_mut().flatten();
             answers.filter_map(|answer| answer.commit.as_mut()).for_each(raise);
         }
-        Answer::Database(DatabaseObservation::Row(row)) => raise(&mut row.commit),
-        Answer::Database(DatabaseObservation::NoRow) => {}
+        Answer::Database(answer) => {
+            if let Some(DatabaseObservation::Row(row)) = &mut answer.records {
+                raise(&mut row.commit);
+            }
+        }
     }
     answer
 }

@@ -4,6 +4,7 @@ mod address;
 mod connection;
 mod deployments;
 mod libpq;
+mod migrations;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -26,6 +27,7 @@ pub use self::{
     address::{Address, Parts, Place, Security, Server},
     connection::{Connection, Dialect, Table, TextRow},
     libpq::{password_of, service},
+    migrations::MigrationsProbe,
 };
 
 /// How long one whole check may take, from opening the database to closing it.

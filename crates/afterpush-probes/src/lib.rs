@@ -10,5 +10,5 @@
 pub mod database;
 pub mod health;
 
-pub use database::DatabaseProbe;
+pub use database::{DatabaseProbe, MigrationsProbe};
 pub use health::{HealthChecks, HealthProbe};

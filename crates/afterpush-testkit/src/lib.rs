@@ -6,4 +6,5 @@ pub mod databases;
 pub mod digitalocean;
 pub mod health;
 pub mod managers;
+pub mod migration_tools;
 pub mod sandbox;

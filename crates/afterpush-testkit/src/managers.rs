@@ -137,7 +137,11 @@ fn from_pypi(cache: &Path) -> Result<PathBuf, String> {
 }
 
 /// Installs packages once for all that ask, in whatever process; says why it could not.
-fn installed(cache: &Path, name: &str, install: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+pub(crate) fn installed(
+    cache: &Path,
+    name: &str,
+    install: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
     let cache = cache.join("managers");
     fs::create_dir_all(&cache).expect("a directory for packages");
     let lock = File::create(cache.join(format!("{name}.lock"))).expect("a lock beside the packages");
@@ -152,7 +156,8 @@ fn installed(cache: &Path, name: &str, install: impl FnOnce(&Path) -> Result<(),
     Ok(place)
 }
 
-fn run(program: impl AsRef<Path>, directory: &Path, arguments: &[&str]) -> Result<(), String> {
+/// Runs a program, which must succeed; says why it did not.
+pub(crate) fn run(program: impl AsRef<Path>, directory: &Path, arguments: &[&str]) -> Result<(), String> {
     let program = program.as_ref();
     match Command::new(program).args(arguments).current_dir(directory).output() {
         Ok(answer) if answer.status.success() => Ok(()),

@@ -6,10 +6,11 @@ use super::{
     ConfigError, DatabaseAddress, DatabaseColumns, DatabaseConfig, DatabaseKind, DatabaseQuery, DatabaseWords,
     document::{Entry, Section},
     error::{Place, quoted},
+    migrations::{self, MigrationsConfig},
     query,
 };
 
-const KEYS: [&str; 7] = ["url_env", "env", "kind", "deployments", "query", "columns", "words"];
+const KEYS: [&str; 8] = ["url_env", "env", "kind", "deployments", "query", "columns", "words", "migrations"];
 const COLUMN_KEYS: [&str; 4] = ["commit", "status", "error", "created_at"];
 const WORD_KEYS: [&str; 3] = ["in_progress", "success", "failed"];
 /// The longest name that PostgreSQL keeps whole; the others allow more.
@@ -29,6 +30,7 @@ pub(super) struct DatabaseLayer {
     in_progress: Option<Vec<String>>,
     success: Option<Vec<String>>,
     failed: Option<Vec<String>>,
+    migrations: Option<MigrationsConfig>,
 }
 
 impl DatabaseLayer {
@@ -44,6 +46,7 @@ impl DatabaseLayer {
             in_progress: None,
             success: None,
             failed: None,
+            migrations: None,
         };
         let section = entry.section("[target.database]")?;
         for entry in section.entries() {
@@ -72,6 +75,7 @@ impl DatabaseLayer {
                 }
                 "columns" => layer.columns = columns(&entry.section("[target.database.columns]")?)?,
                 "words" => layer.read_words(&entry.section("[target.database.words]")?)?,
+                "migrations" => layer.migrations = Some(migrations::read(&entry)?),
                 _ => return Err(section.unknown_key(&entry, &KEYS)),
             }
         }
@@ -118,7 +122,43 @@ impl DatabaseLayer {
             in_progress: upper.in_progress.or(self.in_progress),
             success: upper.success.or(self.success),
             failed: upper.failed.or(self.failed),
+            migrations: upper.migrations.or(self.migrations),
         }
+    }
+
+    /// What of it an untrusted repository may say.
+    pub(super) fn untrusted(self) -> Self {
+        Self {
+            place: self.place,
+            url_env: None,
+            env: None,
+            kind: None,
+            deployments: None,
+            query: None,
+            columns: DatabaseColumns::default(),
+            in_progress: None,
+            success: None,
+            failed: None,
+            migrations: self.migrations,
+        }
+    }
+
+    /// Which migrations are to be applied, with or without an address to ask.
+    pub(super) fn migrations(&self) -> MigrationsConfig {
+        self.migrations.clone().unwrap_or_default()
+    }
+
+    /// Only migrations are named, which alone ask no database: the address stands in another file, or nowhere.
+    pub(super) fn names_only_migrations(&self) -> bool {
+        let words = [&self.in_progress, &self.success, &self.failed];
+        self.migrations.is_some()
+            && self.url_env.is_none()
+            && self.env.is_none()
+            && self.kind.is_none()
+            && self.deployments.is_none()
+            && self.query.is_none()
+            && self.columns == DatabaseColumns::default()
+            && words.into_iter().all(Option::is_none)
     }
 
     pub(super) fn finish(self) -> Result<DatabaseConfig, ConfigError> {
@@ -139,8 +179,11 @@ impl DatabaseLayer {
                 .place
                 .error(problem, "each word in one list (a list that is not set has its default words)"));
         }
+        // Who names migrations alone has no table of deployments.
+        let is_named = self.deployments.is_some() || self.query.is_some();
+        let records = is_named || !matches!(self.migrations, Some(MigrationsConfig::Wanted { .. }));
         let deployments = self.deployments.unwrap_or_else(|| "deployments".to_owned());
-        Ok(DatabaseConfig { address, deployments, query: self.query, columns: self.columns, words })
+        Ok(DatabaseConfig { address, records, deployments, query: self.query, columns: self.columns, words })
     }
 
     fn address(&self) -> Result<DatabaseAddress, ConfigError> {

@@ -9,6 +9,7 @@ mod database;
 mod document;
 mod error;
 mod health;
+mod migrations;
 mod model;
 mod provider;
 mod push;
@@ -19,6 +20,7 @@ mod waiting;
 
 pub use before_push::{BeforePush, Reaction};
 pub use error::ConfigError;
+pub use migrations::MigrationsConfig;
 pub use model::{
     CommitAssertion, Config, DatabaseAddress, DatabaseColumns, DatabaseConfig, DatabaseKind, DatabaseWords,
     HealthAddress, HealthConfig, HealthMethod, PROVIDER_KINDS, ProviderConfig, ProviderSettings, RefPattern, Target,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{before_push::BeforePush, query::DatabaseQuery, waiting::MONITORS};
+use super::{before_push::BeforePush, migrations::MigrationsConfig, query::DatabaseQuery, waiting::MONITORS};
 use crate::{
     id::RefName,
     integration::{PushRules, path_fits},
@@ -80,6 +80,8 @@ pub struct Target {
     pub provider: Option<ProviderConfig>,
     /// The database check.
     pub database: Option<DatabaseConfig>,
+    /// Which migrations of the commit the database has to have.
+    pub migrations: MigrationsConfig,
     /// The health checks, in the order of the files; none when it is not configured.
     pub health: Vec<HealthConfig>,
     /// Take a passing health check for "live" although nothing named the commit.
@@ -164,6 +166,8 @@ pub struct ProviderSettings {
 pub struct DatabaseConfig {
     /// Where its address stands.
     pub address: DatabaseAddress,
+    /// Whether the deployments table, or the query, is asked: not where only migrations are named.
+    pub records: bool,
     /// The deployments table.
     pub deployments: String,
     /// What is asked instead of the deployments table.

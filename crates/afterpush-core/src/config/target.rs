@@ -53,7 +53,10 @@ impl TargetLayer {
                     // Read even when it is not used: to trust a repository must not make its file wrong.
                     let database = DatabaseLayer::read(&entry)?;
                     if reading.author == Author::UntrustedRepository {
-                        reading.leave_out_untrusted(&layer.name, "database");
+                        if !database.names_only_migrations() {
+                            reading.leave_out_untrusted(&layer.name, "database");
+                        }
+                        layer.database = Some(database.untrusted()).filter(DatabaseLayer::names_only_migrations);
                     } else {
                         layer.database = Some(database);
                     }
@@ -80,12 +83,18 @@ impl TargetLayer {
     }
 
     pub(super) fn finish(self, left_out: &mut Vec<String>) -> Result<Target, ConfigError> {
+        let migrations = self.database.as_ref().map(DatabaseLayer::migrations).unwrap_or_default();
         Ok(Target {
             name: self.name,
             refs: self.refs.unwrap_or_else(|| RefPattern::new("refs/heads/*")),
             paths: self.paths.unwrap_or_default(),
             provider: self.provider.map(ProviderLayer::finish).transpose()?,
-            database: self.database.map(DatabaseLayer::finish).transpose()?,
+            database: self
+                .database
+                .filter(|layer| !layer.names_only_migrations())
+                .map(DatabaseLayer::finish)
+                .transpose()?,
+            migrations,
             health: match self.health {
                 Some(health) => health.finish(left_out)?,
                 None => Vec::new(),

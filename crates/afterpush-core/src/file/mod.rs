@@ -16,7 +16,8 @@ pub use monitor_pid::{MonitorPid, ProcessId};
 #[cfg(feature = "schema")]
 pub use report::report_schema;
 pub use report::{
-    CheckReport, DeploymentEvidence, Document, MonitorInfo, OutcomeFields, Report, StageReport, TargetReport, Trouble,
+    CheckReport, DeploymentEvidence, Document, FailedMigration, MigrationsReport, MonitorInfo, OutcomeFields, Report,
+    StageReport, TargetReport, Trouble,
 };
 pub use request::{PushSource, Pusher, RepositoryFacts, Request};
 pub use schema::{FileError, Schema, SchemaName, read};

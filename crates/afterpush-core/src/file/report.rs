@@ -8,6 +8,7 @@ use super::{Schema, SchemaName};
 use crate::{
     fault::FaultKind,
     id::{CommitId, RefName},
+    observation::MigrationsObservation,
     run::{Outcome, OutcomeWord, Phase, StageKind, SubCheck, Verdict},
 };
 
@@ -141,6 +142,9 @@ pub struct StageReport {
     /// Its checks one by one (health only); since minor version 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckReport>,
+    /// What the database has of the commit's migrations (database only); since minor version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<MigrationsReport>,
     /// How often it was asked.
     pub asked: u32,
     /// The newest trouble, while no answer has come since.
@@ -187,6 +191,64 @@ pub struct DeploymentEvidence {
     pub commit: String,
     /// The provider's own word for its state.
     pub raw: String,
+}
+
+/// What a database has of a commit's migrations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MigrationsReport {
+    /// The migration tool; null where it could not be told.
+    pub tool: Option<String>,
+    /// The directory of the migrations in the commit's tree.
+    pub path: String,
+    /// How many of the commit's migrations are applied.
+    pub applied: usize,
+    /// How many are not.
+    pub pending_count: usize,
+    /// Those that are not; at most 50 of them.
+    pub pending: Vec<String>,
+    /// Those that failed or were left half done; at most 50.
+    pub failed: Vec<FailedMigration>,
+    /// How many are applied that the commit does not have: the schema is ahead of it.
+    pub unknown_count: usize,
+    /// Those; at most 50 of them.
+    pub unknown: Vec<String>,
+    /// Why the migrations cannot be told, when they cannot.
+    pub undecided: Option<String>,
+}
+
+/// A migration that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FailedMigration {
+    /// Its name.
+    pub name: String,
+    /// The error that its tool has stored.
+    pub error: Option<String>,
+}
+
+impl From<&MigrationsObservation> for MigrationsReport {
+    fn from(seen: &MigrationsObservation) -> Self {
+        const MOST: usize = 50;
+        let standing = &seen.standing;
+        let some = |names: &[String]| names.iter().take(MOST).cloned().collect();
+        Self {
+            tool: seen.tool.map(|tool| tool.word().to_owned()),
+            path: seen.path.clone(),
+            applied: standing.applied,
+            pending_count: standing.pending.len(),
+            pending: some(&standing.pending),
+            failed: standing
+                .failed
+                .iter()
+                .take(MOST)
+                .map(|it| FailedMigration { name: it.name.clone(), error: it.error.clone() })
+                .collect(),
+            unknown_count: standing.unknown.len(),
+            unknown: some(&standing.unknown),
+            undecided: standing.undecided.clone(),
+        }
+    }
 }
 
 /// Trouble with asking, which is not an answer.

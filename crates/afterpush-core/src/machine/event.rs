@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{push::PushProof, state::State};
 use crate::{
     fault::Fault,
-    observation::{DatabaseObservation, HealthObservation, ProviderObservation},
+    observation::{DatabaseAnswer, HealthObservation, ProviderObservation},
     run::{OutcomeWord, StageKind},
 };
 
@@ -106,10 +106,9 @@ pub struct Pace {
 /// A stage's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the answer of the stage of its name")]
-#[expect(clippy::large_enum_variant, reason = "one answer exists at a time; it is taken in, not stored")]
 pub enum Answer {
     Provider(ProviderObservation),
-    Database(DatabaseObservation),
+    Database(DatabaseAnswer),
     Health(HealthObservation),
 }
 

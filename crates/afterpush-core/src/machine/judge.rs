@@ -10,7 +10,7 @@ use super::{
 use crate::{
     fault::{Fault, FaultKind},
     id::abbreviated,
-    observation::{DatabaseObservation, Deployment, DeploymentState, ProviderObservation, RowState},
+    observation::{Deployment, DeploymentState, ProviderObservation},
     policy::Policy,
     run::{Outcome, Relation, SeenCommit, StageKind, Verdict},
 };
@@ -221,39 +221,6 @@ impl Target {
         self.provider.decide(Verdict::Passed, format!("{} is live and contains this commit", abbreviated(by)));
         if self.database.is_pending() {
             self.database.decide(Verdict::Unavailable, "not asked: a later commit is live");
-        }
-    }
-
-    fn take_database(&mut self, policy: &Policy, moment: Moment, seen: DatabaseObservation) {
-        let before = self.database.summary.clone();
-        let decides = self.current() == Some(StageKind::Database);
-        let mut failure = None;
-        match seen {
-            DatabaseObservation::NoRow => {
-                self.row_in_progress = false;
-                "no row of this commit yet".clone_into(&mut self.database.summary);
-            }
-            DatabaseObservation::Row(row) => {
-                self.row_in_progress = row.state == RowState::InProgress;
-                self.database.summary = format!("row says {}", row.raw);
-                self.database.commit = Some(row.commit);
-                match row.state {
-                    RowState::InProgress => {}
-                    RowState::Success => {
-                        self.database.answered(policy, moment, true);
-                        self.database.decide(Verdict::Passed, format!("row says {}", row.raw));
-                        return;
-                    }
-                    RowState::Failed => failure = Some((row.raw, row.error)),
-                }
-            }
-        }
-        let changed = before != self.database.summary;
-        self.database.answered(policy, moment, changed);
-        if let Some((raw, error)) = failure.filter(|_| decides) {
-            let reason = error.unwrap_or_else(|| format!("the deployments table says {raw}"));
-            self.database.decide(Verdict::Failed, format!("row says {raw}"));
-            self.end(Outcome::DatabaseFailed, reason);
         }
     }
 

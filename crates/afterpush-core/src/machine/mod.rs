@@ -5,6 +5,7 @@
 //! The machine has no clock and no randomness: elapsed time and a random roll arrive with each event. The driver turns every
 //! timer, answer and signal into an [`Event`], calls [`step`] and carries out the [`Effect`]s; nothing else decides.
 
+mod database;
 mod event;
 mod health;
 mod judge;

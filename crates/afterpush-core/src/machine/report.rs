@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{health::Check, stage::Stage, state::State, target::Target};
 use crate::{
-    file::{DeploymentEvidence, StageReport, TargetReport, Trouble},
+    file::{DeploymentEvidence, MigrationsReport, StageReport, TargetReport, Trouble},
     run::StageKind,
 };
 
@@ -65,6 +65,7 @@ fn stage_report(target: &Target, kind: StageKind, time_of: &impl Fn(Duration) ->
             raw: deployment.raw.clone(),
         }),
         checks: if kind == StageKind::Health { target.checks.iter().map(Check::report).collect() } else { Vec::new() },
+        migrations: target.migrations.as_ref().filter(|_| kind == StageKind::Database).map(MigrationsReport::from),
         asked: stage.asked,
         trouble: stage.trouble.as_ref().map(|(fault, count)| Trouble {
             kind: fault.kind,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     id::abbreviated,
-    observation::{Deployment, DeploymentState},
+    observation::{Deployment, DeploymentState, MigrationsObservation},
     policy::Policy,
     run::{Outcome, Phase, Relation, StageKind, Verdict},
 };
@@ -34,6 +34,7 @@ pub(super) struct Target {
     pub(super) overtaken_at: Option<Duration>,
     pub(super) row_in_progress: bool,
     pub(super) checks: Vec<Check>,
+    pub(super) migrations: Option<MigrationsObservation>,
     pub(super) log: Log,
 }
 
@@ -61,6 +62,7 @@ impl Target {
             landed_at: None,
             overtaken_at: None,
             row_in_progress: false,
+            migrations: None,
             log: Log::NotWanted,
         }
     }
@@ -220,6 +222,10 @@ impl Target {
         if self.deployment.as_ref().is_some_and(|it| it.state == DeploymentState::Blocked) {
             let reason = self.deployment.as_ref().and_then(|it| it.reason.clone());
             self.end(Outcome::Blocked, reason.unwrap_or_else(|| "the deployment waits for a person".to_owned()));
+        } else if let Some(reason) = self.lack_of_migrations() {
+            let summary = self.database.summary.clone();
+            self.database.decide(Verdict::Failed, summary);
+            self.end(Outcome::DatabaseFailed, reason);
         } else if let Some(newer) = newer.filter(|_| self.deployment.is_none() || self.overtaken_at.is_some()) {
             let reason =
                 format!("{} was pushed later, and the deadline passed first ({waiting})", abbreviated(&newer.commit));

@@ -9,11 +9,13 @@ use super::*;
 use crate::{
     fault::{Fault, FaultKind},
     observation::{
-        CheckObservation, DatabaseObservation, Deployment, DeploymentRow, DeploymentState, HealthObservation,
-        ProviderObservation, RowState, Serving,
+        CheckObservation, DatabaseAnswer, DatabaseObservation, Deployment, DeploymentRow, DeploymentState,
+        HealthObservation, ProviderObservation, RowState, Serving,
     },
     run::{Outcome, OutcomeWord, Phase, Relation, SeenCommit, StageKind, Verdict},
 };
+
+mod migrations;
 
 const OURS: &str = "1111111111111111111111111111111111111111";
 const LATER: &str = "2222222222222222222222222222222222222222";
@@ -58,7 +60,7 @@ fn serving(relation: Relation) -> ProviderObservation {
 
 fn row(state: RowState) -> Answer {
     let row = DeploymentRow { state, raw: format!("{state:?}"), commit: seen(OURS, Relation::Same), error: None };
-    Answer::Database(DatabaseObservation::Row(row))
+    Answer::Database(DatabaseObservation::Row(row).into())
 }
 
 fn answered(healthy: bool, relation: Option<Relation>) -> Result<CheckObservation, Fault> {
@@ -710,7 +712,7 @@ fn any_answer() -> impl Strategy<Value = (StageKind, Result<Answer, Fault>)> {
         2 => relation.clone().prop_map(|it| (StageKind::Provider, Ok(Answer::Provider(serving(it))))),
         2 => prop::sample::select(vec![RowState::InProgress, RowState::Success, RowState::Failed])
             .prop_map(|state| (StageKind::Database, Ok(row(state)))),
-        1 => Just((StageKind::Database, Ok(Answer::Database(DatabaseObservation::NoRow)))),
+        1 => Just((StageKind::Database, Ok(Answer::Database(DatabaseObservation::NoRow.into())))),
         3 => (any::<bool>(), prop::option::of(relation)).prop_map(|(ok, it)| (StageKind::Health, Ok(health(ok, it)))),
         2 => (stage, fault, prop::option::of(0_u64..1_000_000)).prop_map(|(stage, kind, wish)| {
             let retry_after = wish.map(Duration::from_secs);
@@ -778,9 +780,10 @@ fn names_ours(kind: &EventKind) -> bool {
             it.deployment.as_ref().is_some_and(|it| it.state == DeploymentState::Live && ours(&it.commit))
                 || it.serving.as_ref().is_some_and(|it| it.commit.as_ref().is_some_and(ours))
         }
-        EventKind::Answered { answer: Ok(Answer::Database(DatabaseObservation::Row(row))), .. } => {
-            row.state == RowState::Success
-        }
+        EventKind::Answered {
+            answer: Ok(Answer::Database(DatabaseAnswer { records: Some(DatabaseObservation::Row(row)), .. })),
+            ..
+        } => row.state == RowState::Success,
         EventKind::Answered { answer: Ok(Answer::Health(it)), .. } => {
             it.checks.iter().flatten().any(|it| it.healthy && it.commit.as_ref().is_some_and(ours))
         }

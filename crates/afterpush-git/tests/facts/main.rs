@@ -6,3 +6,4 @@ mod pushes;
 mod reading;
 mod remotes;
 mod sandbox;
+mod trees;

@@ -29,6 +29,7 @@ const CAMEL: &str =
 fn config() -> DatabaseConfig {
     DatabaseConfig {
         address: DatabaseAddress::Url { variable: "DATABASE_URL".to_owned() },
+        records: true,
         deployments: "deployments".to_owned(),
         query: None,
         columns: DatabaseColumns::default(),
