@@ -1,6 +1,7 @@
 //! Prints the figures of the documentation, each beside a baseline of the same run. Started by `tests/bench`.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+mod database;
 mod hang;
 mod health;
 mod lines;
@@ -14,13 +15,14 @@ mod timing;
 /// Prints one figure; the numbers that stand behind its name on the command line say how large.
 type Print = fn(&[usize]);
 
-const FIGURES: [(&str, Print); 10] = [
+const FIGURES: [(&str, Print); 11] = [
     ("hook", managers::hook),
     ("managers", managers::managers),
     ("many", managers::many),
     ("hang", hang::hang),
     ("races", races::races),
     ("health", health::health),
+    ("database", database::database),
     ("status", status::status),
     ("memory", memory::memory),
     ("polling", polling::polling),

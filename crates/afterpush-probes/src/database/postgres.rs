@@ -31,7 +31,8 @@ impl PostgresSession {
             .port(server.port.unwrap_or(5432))
             .username(server.user.as_deref().unwrap_or("postgres"))
             .application_name("afterpush")
-            .statement_cache_capacity(0)
+            // What `names` prepares; it is taken out again there.
+            .statement_cache_capacity(1)
             // Not every pooler takes it.
             .extra_float_digits(None)
             .ssl_mode(match server.encryption {
@@ -106,8 +107,11 @@ impl PostgresSession {
         self.is_in_transaction = false;
         let sql = AssertSqlSafe(format!("SELECT * FROM (\n{sql}\n) AS afterpush_row")).into_sql_str();
         let statement = (&mut self.connection).prepare(sql).await.map_err(|error| fault(&error, &self.server))?;
+        let names = statement.columns().iter().map(|column| column.name().to_owned()).collect();
+        // Behind a pooler a named statement would stay for the next client of the server's session.
+        self.connection.clear_cached_statements().await.map_err(|error| fault(&error, &self.server))?;
         self.is_in_transaction = true;
-        Ok(statement.columns().iter().map(|column| column.name().to_owned()).collect())
+        Ok(names)
     }
 
     pub(super) async fn close(self) {

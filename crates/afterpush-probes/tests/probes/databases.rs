@@ -555,6 +555,11 @@ async fn cells_of_every_type_are_text_and_an_answer_has_bounds() {
             )
             .await;
         assert_eq!(names.unwrap(), ["status", "commit"]);
+        if fresh.is_postgres {
+            let left =
+                connection.rows("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''", &[]).await.unwrap();
+            assert_eq!(left, [[Some("0".to_owned())]], "a pooler would hand it to the next client");
+        }
         connection.close().await;
     }
 }
