@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::fixture::{Fixture, full_run};
 
-const VERSIONS: [&str; 1] = ["1.0"];
+const VERSIONS: [&str; 2] = ["1.0", "1.1"];
 
 fn frozen(version: &str, name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/frozen").join(version).join(name);

@@ -102,7 +102,7 @@ fn a_deployment_is_followed_from_its_beginning_to_live() {
         assert_eq!(seen.progress.as_deref(), Some("3 of 6 steps: Deploying service web"));
         assert_eq!(seen.site_url.as_deref(), Some("https://web.test"));
         deployment.set_phase("ACTIVE");
-        assert_eq!(scene.state(), (State::Live, 2));
+        assert_eq!(scene.state(), (State::Live, 1));
         assert!(scene.simulator.log_downloads().is_empty());
     }
 }
@@ -139,12 +139,12 @@ fn a_failed_health_check_has_the_rollback_in_its_reason_and_the_crash_in_its_log
 fn t11_other_ends_are_told_apart() {
     let (mut scene, deployment) = Scene::following();
     deployment.cancel();
-    assert_eq!(scene.state(), (State::Canceled, 3));
+    assert_eq!(scene.state(), (State::Canceled, 2));
 
     let (mut scene, deployment) = Scene::following();
     deployment.set_phase("BUILDING");
     scene.simulator.supersede(&scene.app, COMMIT);
-    assert_eq!(scene.state(), (State::Superseded, 3));
+    assert_eq!(scene.state(), (State::Superseded, 2));
     scene.simulator.deploy(&scene.app, LATER).set_phase("ACTIVE");
     assert_eq!(scene.state(), (State::Superseded, 1));
     assert_eq!(scene.see().serving.unwrap().commit.unwrap().id, LATER);
@@ -155,7 +155,7 @@ fn t11_other_ends_are_told_apart() {
     let (mut scene, deployment) = Scene::following();
     deployment.set_phase("ACTIVE");
     scene.simulator.deploy(&scene.app, LATER).set_phase("ACTIVE");
-    assert_eq!(scene.state(), (State::Replaced, 3));
+    assert_eq!(scene.state(), (State::Replaced, 2));
 
     let mut scene = Scene::new("app = 'web'");
     scene.simulator.pin(&scene.app);
