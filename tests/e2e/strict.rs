@@ -6,9 +6,10 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
-use afterpush_testkit::sandbox::{Project, Said, Sandbox, skipped};
+use afterpush_testkit::sandbox::{Project, Said, Sandbox, skipped, wait_until};
 
 use crate::gits::{
     BRANCHES,
@@ -92,6 +93,12 @@ fn what_no_push_has_moved_is_not_watched() {
             let mut command = scene.sandbox.command(scene.sandbox.git_program(), &project.work);
             scene.run(what, command.args(arguments), code, &[]);
         };
+        // A push that begins within the ticks of the clocks after another one's end cannot be told from it.
+        let reflog = project.work.join(".git/logs/refs/remotes/origin/main");
+        wait_until("an older reflog", || {
+            let written = fs::metadata(&reflog).ok().and_then(|found| found.modified().ok());
+            written.is_some_and(|at| at.elapsed().is_ok_and(|age| age > Duration::from_millis(100)))
+        });
         quiet("up to date", &["push", "--no-verify", "origin", "main"], 0);
         quiet("a deletion", &["push", "--no-verify", "origin", ":gone"], 0);
         scene.somebody_pushes(&project, "main");
