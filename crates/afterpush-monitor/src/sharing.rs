@@ -3,7 +3,10 @@
 //! Sharing is a courtesy: where the shared directory cannot be used, a monitor asks for itself. An answer is shared only in the
 //! reduced form that the provider's own list of fields allows, and only with who has the same credential.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 use afterpush_core::{
     fault::{Fault, FaultKind},
@@ -59,17 +62,23 @@ impl Sharing {
         }
         let key = self.key_of(&request);
         let began = Instant::now();
+        if let Some(kept) = self.answers.read(&key)
+            && let ControlFlow::Break(outcome) = self.serve(kept, fresh_for, Duration::ZERO, pace)
+        {
+            return outcome;
+        }
         loop {
-            if let Some(outcome) = self.serves(&key, fresh_for, began.elapsed(), pace) {
-                return outcome;
-            }
             match self.answers.lock(&key) {
                 Ok(Some(lock)) => {
-                    // It may have come while we took the lock.
-                    if let Some(outcome) = self.serves(&key, fresh_for, began.elapsed(), pace) {
-                        return outcome;
-                    }
-                    return self.ask_for_all(transport, request, (&key, &lock), pace).await;
+                    // What came while somebody else had the lock is read once, when it is ours.
+                    let before = match self.answers.read(&key) {
+                        None => None,
+                        Some(kept) => match self.serve(kept, fresh_for, began.elapsed(), pace) {
+                            ControlFlow::Break(outcome) => return outcome,
+                            ControlFlow::Continue(too_old) => Some(too_old),
+                        },
+                    };
+                    return self.ask_for_all(transport, request, &lock, before, pace).await;
                 }
                 Ok(None) => sleep(LOOK).await,
                 Err(_) => return self.call(transport, request, pace).await,
@@ -77,40 +86,41 @@ impl Sharing {
         }
     }
 
-    /// What is kept, where it serves. That the vendor refused, or was silent, serves those only who were waiting for it.
-    fn serves(
+    /// Ends with what is kept, where it serves; else gives it back. That the vendor refused, or was silent, serves those only
+    /// who were waiting for it.
+    fn serve(
         &self,
-        key: &AnswerKey,
+        (kept, age): (KeptAnswer, Duration),
         fresh_for: Duration,
         waited: Duration,
         pace: &mut Pace,
-    ) -> Option<Result<HttpResponse, Fault>> {
-        let (kept, age) = self.answers.read(key)?;
+    ) -> ControlFlow<Result<HttpResponse, Fault>, KeptAnswer> {
         let is_ours = kept.by == self.me;
         match kept.status {
             Some(200..300) => {
                 let limit = if is_ours { fresh_for.mul_f64(OWN) } else { fresh_for };
-                (age < limit).then(|| {
-                    pace.age = pace.age.max(age);
-                    Ok(response_of(kept))
-                })
+                if age >= limit {
+                    return ControlFlow::Continue(kept);
+                }
+                pace.age = pace.age.max(age);
+                ControlFlow::Break(Ok(response_of(kept)))
             }
-            _ if is_ours || age >= waited => None,
-            Some(_) => Some(Ok(response_of(kept))),
-            None => Some(Err(Fault::new(FaultKind::Transient, kept.body))),
+            _ if is_ours || age >= waited => ControlFlow::Continue(kept),
+            Some(_) => ControlFlow::Break(Ok(response_of(kept))),
+            None => ControlFlow::Break(Err(Fault::new(FaultKind::Transient, kept.body))),
         }
     }
 
-    /// Asks, and keeps what comes of it for the others.
+    /// Asks, and keeps what comes of it for the others. `before` is what was kept, and is too old.
     async fn ask_for_all(
         &self,
         transport: &Transport,
         mut request: HttpRequest,
-        (key, lock): (&AnswerKey, &AnswerLock),
+        lock: &AnswerLock,
+        before: Option<KeptAnswer>,
         pace: &mut Pace,
     ) -> Result<HttpResponse, Fault> {
         let fields = request.fields;
-        let before = self.answers.read(key).map(|(kept, _)| kept);
         let before = before.filter(|kept| kept.status.is_some_and(|status| (200..300).contains(&status)));
         let etag = before.as_ref().and_then(|kept| kept.headers.iter().find(|(name, _)| name == "etag"));
         if let Some((_, etag)) = etag {
