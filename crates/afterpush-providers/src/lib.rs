@@ -35,6 +35,7 @@ mod remote;
 mod render;
 mod response;
 mod settings;
+mod standing;
 mod vercel;
 
 use std::{fmt, time::Duration};

@@ -3,17 +3,10 @@
 use afterpush_core::{observation::DeploymentState, text::one_line};
 
 use super::answer::Deployment;
+use crate::standing::Standing;
 
 /// The skip of a deployment that waited when a later one of its branch came.
 const OVERTAKEN: &str = "superseded_queued_build";
-
-/// Where a deployment stands, and what is told about it.
-#[derive(Debug)]
-pub(super) struct Standing {
-    pub(super) state: DeploymentState,
-    pub(super) progress: Option<String>,
-    pub(super) reason: Option<String>,
-}
 
 /// Tells whether all stages of a deployment succeeded: success at an earlier one is not the end.
 pub(super) fn is_deployed(deployment: &Deployment) -> bool {
@@ -34,8 +27,8 @@ pub(super) fn has_ended(deployment: &Deployment) -> bool {
 
 /// The whole judgement: `serves` is what the same address serves now.
 pub(super) fn of(ours: &Deployment, serves: Option<&Deployment>) -> Standing {
-    let of = |state| Standing { state, progress: None, reason: None };
-    let because = |state, reason: String| Standing { reason: Some(reason), ..of(state) };
+    let of = Standing::of;
+    let because = |state, reason: String| of(state).because(reason);
     let stage = &ours.latest_stage;
     let name = one_line(&stage.name, 40);
     if ours.is_skipped == Some(true) || stage.status == "skipped" {
@@ -60,12 +53,11 @@ pub(super) fn of(ours: &Deployment, serves: Option<&Deployment>) -> Standing {
 }
 
 fn deployed(ours: &Deployment, serves: Option<&Deployment>) -> Standing {
-    let (state, progress, reason) = match serves {
-        Some(serves) if serves.id == ours.id => (DeploymentState::Live, None, None),
+    match serves {
+        Some(serves) if serves.id == ours.id => Standing::of(DeploymentState::Live),
         Some(serves) if serves.created_on > ours.created_on => {
-            (DeploymentState::Replaced, None, Some(format!("deployment {} serves instead", serves.id.as_str())))
+            Standing::of(DeploymentState::Replaced).because(format!("deployment {} serves instead", serves.id.as_str()))
         }
-        _ => (DeploymentState::Deploying, Some("waiting for production to point at it".to_owned()), None),
-    };
-    Standing { state, progress, reason }
+        _ => Standing::of(DeploymentState::Deploying).at("waiting for production to point at it"),
+    }
 }

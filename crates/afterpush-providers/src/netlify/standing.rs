@@ -3,17 +3,10 @@
 use afterpush_core::{observation::DeploymentState, text::one_line};
 
 use super::answer::Deploy;
+use crate::standing::Standing;
 
 /// The longest reason that is told, in characters.
 const LONGEST_REASON: usize = 300;
-
-/// Where a deploy stands, and what is told about it.
-#[derive(Debug)]
-pub(super) struct Standing {
-    pub(super) state: DeploymentState,
-    pub(super) progress: Option<String>,
-    pub(super) reason: Option<String>,
-}
 
 /// Tells whether a deploy is at its end and serves nothing.
 pub(super) fn has_ended(deploy: &Deploy) -> bool {
@@ -27,8 +20,8 @@ pub(super) fn is_failure(deploy: &Deploy) -> bool {
 
 /// The whole judgement: `serves` is what the same address serves now, `later` a later deploy for it.
 pub(super) fn of(ours: &Deploy, serves: Option<&Deploy>, later: Option<&Deploy>) -> Standing {
-    let of = |state| Standing { state, progress: None, reason: None };
-    let because = |state, reason: String| Standing { reason: Some(reason), ..of(state) };
+    let of = Standing::of;
+    let because = |state, reason: String| of(state).because(reason);
     if has_ended(ours) {
         let state = match (ending(ours), later) {
             (DeploymentState::Canceled, Some(_)) => DeploymentState::Superseded,
@@ -58,10 +51,7 @@ pub(super) fn of(ours: &Deploy, serves: Option<&Deploy>, later: Option<&Deploy>)
                 DeploymentState::Blocked,
                 format!("it is built, and the site is locked to deploy {}", serves.id.as_str()),
             ),
-            _ => Standing {
-                progress: Some("waiting for the site to publish it".to_owned()),
-                ..of(DeploymentState::Deploying)
-            },
+            _ => of(DeploymentState::Deploying).at("waiting for the site to publish it"),
         },
         _ => of(DeploymentState::Unknown),
     }

@@ -3,28 +3,7 @@
 use afterpush_core::observation::DeploymentState;
 
 use super::answer::{Deployment, Instance};
-
-/// Where a deployment stands, and what is told about it.
-#[derive(Debug)]
-pub(super) struct Standing {
-    pub(super) state: DeploymentState,
-    pub(super) progress: Option<String>,
-    pub(super) reason: Option<String>,
-}
-
-impl Standing {
-    fn of(state: DeploymentState) -> Self {
-        Self { state, progress: None, reason: None }
-    }
-
-    fn because(self, reason: impl Into<String>) -> Self {
-        Self { reason: Some(reason.into()), ..self }
-    }
-
-    fn at(self, progress: &str) -> Self {
-        Self { progress: Some(progress.to_owned()), ..self }
-    }
-}
+use crate::standing::Standing;
 
 /// Tells whether a word is the end of a deployment that does not serve.
 pub(super) fn has_ended(word: &str) -> bool {

@@ -3,31 +3,10 @@
 use afterpush_core::{observation::DeploymentState, text::one_line};
 
 use super::answer::{Deployment, Detail, Project};
+use crate::standing::Standing;
 
 /// The longest reason that is told, in characters.
 const LONGEST_REASON: usize = 300;
-
-/// Where a deployment stands, and what is told about it.
-#[derive(Debug)]
-pub(super) struct Standing {
-    pub(super) state: DeploymentState,
-    pub(super) progress: Option<String>,
-    pub(super) reason: Option<String>,
-}
-
-impl Standing {
-    fn of(state: DeploymentState) -> Self {
-        Self { state, progress: None, reason: None }
-    }
-
-    fn because(self, reason: impl Into<String>) -> Self {
-        Self { reason: Some(reason.into()), ..self }
-    }
-
-    fn at(self, progress: &str) -> Self {
-        Self { progress: Some(progress.to_owned()), ..self }
-    }
-}
 
 /// Tells whether a word is the end of a deployment that serves nothing. Some older failures have words of their own.
 pub(super) fn has_ended(word: &str) -> bool {
