@@ -5,10 +5,21 @@
 
 use std::borrow::Borrow;
 
-use afterpush_core::{fault::Fault, observation::ProviderObservation};
+use afterpush_core::{
+    fault::Fault,
+    id::{CommitId, RefName},
+    observation::ProviderObservation,
+};
 use serde_json::Value;
 
-use crate::{Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Turn, contract, reduce};
+use crate::{
+    Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Secret, Setup, Turn, contract, reduce,
+};
+
+/// The commit that was pushed.
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// Another one: the one before it, where that matters.
+pub(crate) const OLD_COMMIT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 
 /// The vendor's side.
 pub(crate) struct Vendor {
@@ -99,4 +110,23 @@ pub(crate) fn beyond(body: impl Borrow<Value>) -> HttpResponse {
 /// A response with any body.
 pub(crate) fn answer(status: u16, body: impl Into<Vec<u8>>) -> HttpResponse {
     HttpResponse { status, headers: Vec::new(), body: body.into() }
+}
+
+/// A push of [`COMMIT`] to the branch `main` of a remote, by somebody who has this token.
+pub(crate) fn setup(settings: &str, remote_url: &str, token: Option<&'static str>) -> Setup {
+    Setup {
+        settings: settings.parse().unwrap(),
+        api_url: None,
+        commit: CommitId::parse(COMMIT).unwrap(),
+        ref_name: RefName::parse("refs/heads/main").unwrap(),
+        remote_url: remote_url.to_owned(),
+        pushed_at: None,
+        token: token.map(Secret::new),
+    }
+}
+
+/// The same body with another value of one field.
+pub(crate) fn with(mut value: Value, key: &str, field: Value) -> Value {
+    value[key] = field;
+    value
 }

@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
 use afterpush_core::{
-    id::CommitId,
     observation::{Deployment, DeploymentState},
     run::Relation,
 };
@@ -11,11 +10,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     Credential, HttpResponse, Question, Reply, Secret, Turn,
-    play::{Vendor, answer, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok},
 };
-
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba98";
 
 const VENDOR: Vendor =
     Vendor { api: "https://cd.test", credential: || Some(Credential::Bearer(Secret::new("canary-token"))) };
@@ -25,13 +21,9 @@ const LIST: &str = "/api/v1/applications";
 
 fn setup(settings: &str) -> Setup {
     Setup {
-        settings: settings.parse().unwrap(),
         api_url: Some("https://cd.test".to_owned()),
-        commit: CommitId::parse(COMMIT).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "git@github.com:acme/deploy.git".to_owned(),
         pushed_at: Some("2026-01-01T12:00:00Z".parse().unwrap()),
-        token: Some(Secret::new("canary-token")),
+        ..play::setup(settings, "git@github.com:acme/deploy.git", Some("canary-token"))
     }
 }
 
@@ -110,15 +102,15 @@ fn every_word_of_sync_health_and_operation_has_its_meaning() {
         assert_eq!((seen.state, seen.raw.as_str()), (state, raw), "{phase} {status} {health}");
     }
     // Known, and not synced yet.
-    assert_eq!(ours(&app(OTHER, "Succeeded", COMMIT, "OutOfSync", "Healthy")).state, Queued);
-    let mut manual = app(OTHER, "Succeeded", COMMIT, "OutOfSync", "Healthy");
+    assert_eq!(ours(&app(OLD_COMMIT, "Succeeded", COMMIT, "OutOfSync", "Healthy")).state, Queued);
+    let mut manual = app(OLD_COMMIT, "Succeeded", COMMIT, "OutOfSync", "Healthy");
     for policy in [json!({}), json!(null), json!({"automated": null}), json!({"automated": {"enabled": false}})] {
         manual["spec"]["syncPolicy"] = policy;
         let seen = observed_with_nulls(&manual).deployment.unwrap();
         assert_eq!(seen.state, Blocked);
         assert!(seen.reason.unwrap().contains("automated sync is off"));
     }
-    let mut asked = app(OTHER, "Succeeded", OTHER, "Synced", "Healthy");
+    let mut asked = app(OLD_COMMIT, "Succeeded", OLD_COMMIT, "Synced", "Healthy");
     asked["operation"] = json!({"sync": {"revision": COMMIT}});
     assert_eq!(ours(&asked).state, Queued);
 }
@@ -126,16 +118,16 @@ fn every_word_of_sync_health_and_operation_has_its_meaning() {
 #[test]
 fn live_needs_the_commit_in_what_the_application_is_synced_to() {
     // A commit that changes nothing in the manifests is synced without an operation of its own.
-    assert_eq!(ours(&app(OTHER, "Succeeded", COMMIT, "Synced", "Healthy")).state, DeploymentState::Live);
+    assert_eq!(ours(&app(OLD_COMMIT, "Succeeded", COMMIT, "Synced", "Healthy")).state, DeploymentState::Live);
     for prefix in ["012345", "", "main", "1.2.3"] {
-        assert_eq!(observed(&app(OTHER, "Succeeded", prefix, "Synced", "Healthy")).deployment, None, "{prefix}");
+        assert_eq!(observed(&app(OLD_COMMIT, "Succeeded", prefix, "Synced", "Healthy")).deployment, None, "{prefix}");
     }
     // Not while another sync is asked for or under way.
     let mut asked = app(COMMIT, "Succeeded", COMMIT, "Synced", "Healthy");
-    asked["operation"] = json!({"sync": {"revision": OTHER}});
+    asked["operation"] = json!({"sync": {"revision": OLD_COMMIT}});
     assert_eq!(ours(&asked).state, DeploymentState::Deploying);
-    assert_eq!(observed(&app(OTHER, "Running", COMMIT, "Synced", "Healthy")).deployment, None);
-    assert_eq!(observed(&app(OTHER, "Running", COMMIT, "Synced", "Healthy")).serving, None);
+    assert_eq!(observed(&app(OLD_COMMIT, "Running", COMMIT, "Synced", "Healthy")).deployment, None);
+    assert_eq!(observed(&app(OLD_COMMIT, "Running", COMMIT, "Synced", "Healthy")).serving, None);
 }
 
 #[test]
@@ -144,14 +136,14 @@ fn the_commit_may_be_one_of_several_sources() {
     several["status"]["sync"] = json!({"status": "Synced", "revisions": ["1.2.3", COMMIT]});
     several["status"]["operationState"]["syncResult"] = json!({"revision": "", "revisions": ["1.2.3", COMMIT]});
     assert_eq!(ours(&several).state, DeploymentState::Live);
-    several["status"]["sync"]["revisions"] = json!(["1.2.3", OTHER]);
+    several["status"]["sync"]["revisions"] = json!(["1.2.3", OLD_COMMIT]);
     assert_eq!(ours(&several).state, DeploymentState::Replaced);
-    assert_eq!(observed(&several).serving.unwrap().commit.unwrap().id, OTHER);
+    assert_eq!(observed(&several).serving.unwrap().commit.unwrap().id, OLD_COMMIT);
 }
 
 #[test]
 fn what_another_commit_replaced_is_not_live() {
-    let mut later = app(OTHER, "Succeeded", OTHER, "Synced", "Healthy");
+    let mut later = app(OLD_COMMIT, "Succeeded", OLD_COMMIT, "Synced", "Healthy");
     assert_eq!(observed(&later).deployment, None);
     let serving = observed(&later).serving.unwrap();
     assert_eq!((serving.is_later, serving.commit.unwrap().relation), (false, Relation::Other));
@@ -231,7 +223,7 @@ fn a_failed_sync_tells_its_hooks_and_parts() {
 
 #[test]
 fn manifests_that_cannot_be_made_are_told() {
-    let mut broken = app(OTHER, "Succeeded", COMMIT, "Unknown", "Healthy");
+    let mut broken = app(OLD_COMMIT, "Succeeded", COMMIT, "Unknown", "Healthy");
     broken["status"]["conditions"] = json!([{"type": "ComparisonError", "message": "helm template: exit 1"}]);
     let seen = ours(&broken);
     assert_eq!(seen.state, DeploymentState::Unknown);
@@ -347,7 +339,7 @@ fn the_login_of_the_argocd_command_is_the_context_in_use() {
 proptest! {
     #[test]
     fn a_damaged_answer_is_never_a_panic_and_never_live(at: usize, byte: u8) {
-        let mut body = app(OTHER, "Succeeded", OTHER, "Synced", "Healthy").to_string().into_bytes();
+        let mut body = app(OLD_COMMIT, "Succeeded", OLD_COMMIT, "Synced", "Healthy").to_string().into_bytes();
         let at = at % body.len();
         body[at] = byte;
         if let Turn::Reply(Reply::Observation(seen)) = VENDOR.play(&mut named(), Question::Observe, &[(APP, answer(200, body))]) {

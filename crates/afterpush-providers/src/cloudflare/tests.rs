@@ -6,7 +6,7 @@ mod outcomes;
 
 use afterpush_core::{
     fault::FaultKind,
-    id::{CommitId, RefName},
+    id::RefName,
     observation::{Deployment as Observed, DeploymentState as State, ProviderObservation},
     run::Relation,
 };
@@ -16,11 +16,9 @@ use serde_json::{Value, json};
 use super::ENTRY;
 use crate::{
     Credential, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn, damage,
-    play::{Vendor, answer, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok, with},
 };
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OLD_COMMIT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 const SECRET: &str = "cloudflare_token_not_to_be_seen";
 const CANARY: &str = "plain-value-of-a-variable";
 const BEFORE: &str = "2026-01-02T02:00:00.000000Z";
@@ -38,15 +36,7 @@ const PROJECT: &str = "/accounts/acc1/pages/projects/web";
 const LIST: &str = "/accounts/acc1/pages/projects/web/deployments?page=1&per_page=25&env=production";
 
 fn setup(settings: &str) -> Setup {
-    Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(COMMIT).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "git@github.com:acme/web-app.git".to_owned(),
-        pushed_at: None,
-        token: Some(Secret::new(SECRET)),
-    }
+    play::setup(settings, "git@github.com:acme/web-app.git", Some(SECRET))
 }
 
 fn provider(setup: Setup) -> Box<dyn Provider> {
@@ -63,11 +53,6 @@ fn following() -> Box<dyn Provider> {
     let script = [(PROJECT, ok(project(old()))), (LIST, ok(list(&[ours("build", "active")])))];
     observe(&mut provider, &script);
     provider
-}
-
-fn with(mut value: Value, key: &str, field: Value) -> Value {
-    value[key] = field;
-    value
 }
 
 fn envelope(result: Value) -> Value {

@@ -1,27 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
-use afterpush_core::{
-    id::{CommitId, RefName},
-    observation::DeploymentState,
-    run::Relation,
-};
+use afterpush_core::{observation::DeploymentState, run::Relation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba98";
+use crate::play::{self, COMMIT, OLD_COMMIT};
 
 fn command(settings: &str) -> Result<Command, SetupError> {
     Command::new(Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(COMMIT).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "https://host/acme/web".to_owned(),
         pushed_at: Some("2026-01-01T12:00:00Z".parse().unwrap()),
-        token: None,
+        ..play::setup(settings, "https://host/acme/web", None)
     })
 }
 
@@ -99,7 +88,7 @@ fn everything_that_can_be_told_is_told_and_cleaned() {
             "commit": "0123456", "state": "failed", "id": "17", "word": "ERR\u{1b}[0mOR", "url": "https://ci.test/17",
             "site_url": "https://user:pass@web.test", "progress": "2 of 3", "reason": "exit\ncode 1", "log": "boom",
         },
-        "serving": {"commit": OTHER, "id": "16", "site_url": "https://web.test", "is_later": true},
+        "serving": {"commit": OLD_COMMIT, "id": "16", "site_url": "https://web.test", "is_later": true},
         "will_not_deploy": "pinned",
     }));
     let ours = seen.deployment.unwrap();
@@ -116,7 +105,7 @@ fn everything_that_can_be_told_is_told_and_cleaned() {
 fn a_deployment_of_another_commit_says_nothing_about_ours() {
     assert_eq!(observed(&json!({})), ProviderObservation::default());
     assert_eq!(observed(&json!({"deployment": null})), ProviderObservation::default());
-    for commit in [OTHER, "012345", "", "HEAD"] {
+    for commit in [OLD_COMMIT, "012345", "", "HEAD"] {
         let seen = observed(&json!({"deployment": {"commit": commit, "state": "live"}}));
         assert_eq!(seen, ProviderObservation::default(), "{commit}");
     }
@@ -199,7 +188,7 @@ fn wrong_settings_are_named() {
 proptest! {
     #[test]
     fn a_damaged_answer_is_never_a_panic_and_never_live(at in 0..100_usize, byte: u8) {
-        let mut output = json!({"deployment": {"commit": OTHER, "state": "live"}}).to_string().into_bytes();
+        let mut output = json!({"deployment": {"commit": OLD_COMMIT, "state": "live"}}).to_string().into_bytes();
         let at = at % output.len();
         output[at] = byte;
         let end = ProgramEnd { code: Some(0), output, complaint: String::new() };

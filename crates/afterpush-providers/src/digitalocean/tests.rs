@@ -12,7 +12,7 @@ mod vendor;
 
 use afterpush_core::{
     fault::Fault,
-    id::{CommitId, RefName},
+    id::RefName,
     observation::{Deployment as Observed, ProviderObservation},
 };
 use serde_json::{Value, json};
@@ -20,14 +20,12 @@ use serde_json::{Value, json};
 use super::DigitalOcean;
 use crate::{
     Credential, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn,
-    play::{Vendor, answer, beyond, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, beyond, ok, with},
 };
 
 const APP: &str = "11111111-1111-4111-8111-111111111111";
 const OURS: &str = "aaaaaaaa-0000-4000-8000-000000000000";
 const OTHER: &str = "bbbbbbbb-0000-4000-8000-000000000000";
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OLD_COMMIT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 const SECRET: &str = "dop_v1_not_to_be_seen";
 
 const VENDOR: Vendor =
@@ -40,15 +38,7 @@ const OURS_PATH: &str =
     "/v2/apps/11111111-1111-4111-8111-111111111111/deployments/aaaaaaaa-0000-4000-8000-000000000000";
 
 fn setup(settings: &str) -> Setup {
-    Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(COMMIT).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "git@github.com:acme/web-app.git".to_owned(),
-        pushed_at: None,
-        token: Some(Secret::new(SECRET)),
-    }
+    play::setup(settings, "git@github.com:acme/web-app.git", Some(SECRET))
 }
 
 fn provider(settings: &str) -> DigitalOcean {
@@ -82,11 +72,6 @@ fn deployment(id: &str, commit: &str, phase: &str) -> Value {
         "cause": format!("commit {} pushed to github.com/acme/web-app/tree/main", &commit[..7]),
         "progress": {"success_steps": 1, "running_steps": 1, "total_steps": 6},
     })
-}
-
-fn with(mut value: Value, key: &str, field: Value) -> Value {
-    value[key] = field;
-    value
 }
 
 fn bare_app() -> Value {

@@ -5,7 +5,6 @@
 
 use afterpush_core::{
     fault::FaultKind,
-    id::{CommitId, RefName},
     observation::{Deployment as Observed, DeploymentState as State, ProviderObservation},
     run::Relation,
 };
@@ -15,11 +14,9 @@ use serde_json::{Value, json};
 use super::ENTRY;
 use crate::{
     Credential, Provider, Question, Reply, Secret, Setup, SetupError, Turn, damage,
-    play::{Vendor, answer, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok},
 };
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OLD_COMMIT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 const SECRET: &str = "fo1_not_to_be_seen";
 const CANARY: &str = "plain-value-of-a-variable";
 
@@ -29,15 +26,7 @@ const VENDOR: Vendor =
 const MACHINES: &str = "/apps/storefront/machines";
 
 fn setup(settings: &str) -> Setup {
-    Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(COMMIT).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "git@github.com:acme/web-app.git".to_owned(),
-        pushed_at: None,
-        token: Some(Secret::new(SECRET)),
-    }
+    play::setup(settings, "git@github.com:acme/web-app.git", Some(SECRET))
 }
 
 fn provider(setup: Setup) -> Box<dyn Provider> {

@@ -6,7 +6,6 @@ mod vendor;
 
 use afterpush_core::{
     fault::FaultKind,
-    id::{CommitId, RefName},
     observation::{Deployment as Observed, DeploymentState as D, ProviderObservation},
     run::Relation,
 };
@@ -18,11 +17,10 @@ use crate::{
     Credential, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn,
     conversation::Conversation,
     damage,
-    play::{Vendor, answer, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok},
 };
 use vendor::{
-    AFTER, BEFORE, LATER, OTHER, OURS, SECRET, check, checks, deployment, job, jobs, repository, run, runs, status,
-    statuses, with,
+    AFTER, BEFORE, LATER, SECRET, check, checks, deployment, job, jobs, repository, run, runs, status, statuses, with,
 };
 
 const VENDOR: Vendor = Vendor {
@@ -41,13 +39,8 @@ const COMMIT_STATUSES: &str = "/commits/0123456789abcdef0123456789abcdef01234567
 
 fn setup(settings: &str) -> Setup {
     Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(OURS).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "git@github.com:Acme/web.git".to_owned(),
         pushed_at: Some("2026-01-01T12:00:00Z".parse().unwrap()),
-        token: Some(Secret::new(SECRET)),
+        ..play::setup(settings, "git@github.com:Acme/web.git", Some(SECRET))
     }
 }
 
@@ -92,7 +85,7 @@ fn each_state_of_a_deployment_is_its_state() {
         let mut script = vec![
             (
                 "/deployments?per_page=30&page=1&environment=Production",
-                list(&[deployment(1, OURS, "production", AFTER)]),
+                list(&[deployment(1, COMMIT, "production", AFTER)]),
             ),
             (STATUSES, body),
         ];
@@ -117,7 +110,7 @@ fn a_failed_deployment_is_explained_by_the_job_that_made_it() {
         let observation = observe(
             &mut provider,
             &[
-                (LIST, list(&[deployment(1, OURS, "production", AFTER)])),
+                (LIST, list(&[deployment(1, COMMIT, "production", AFTER)])),
                 (STATUSES, ok(json!([status(word)]))),
                 ("/actions/jobs/70", ok(job(70, "failure"))),
             ],
@@ -141,7 +134,7 @@ fn a_failure_that_another_service_reports_is_told_in_its_words() {
     let elsewhere = json!({"description": "Build \u{1b}[31mfailed", "log_url": "https://ci.test/9", "target_url": "https://ci.test/8"});
     let mut provider = provider("");
     let script = [
-        (LIST, list(&[deployment(1, OURS, "production", AFTER)])),
+        (LIST, list(&[deployment(1, COMMIT, "production", AFTER)])),
         (STATUSES, ok(json!([with(status("failure"), elsewhere)]))),
     ];
     let ours = observe(&mut provider, &script).deployment.unwrap();
@@ -152,11 +145,11 @@ fn a_failure_that_another_service_reports_is_told_in_its_words() {
 
 #[test]
 fn the_commit_is_found_on_the_second_page_and_followed_by_one_call() {
-    let page: Vec<Value> = (0..30).map(|id| deployment(100 + id, OTHER, "production", LATER)).collect();
+    let page: Vec<Value> = (0..30).map(|id| deployment(100 + id, OLD_COMMIT, "production", LATER)).collect();
     let mut provider = provider("environment = 'production'");
     let first = [
         (PRODUCTION, list(&page)),
-        ("/deployments?per_page=30&page=2&environment=production", list(&[deployment(1, OURS, "production", AFTER)])),
+        ("/deployments?per_page=30&page=2&environment=production", list(&[deployment(1, COMMIT, "production", AFTER)])),
         (STATUSES, ok(json!([status("in_progress")]))),
     ];
     assert_eq!(observe(&mut provider, &first).deployment.unwrap().state, D::Deploying);
@@ -170,10 +163,10 @@ fn the_commit_is_found_on_the_second_page_and_followed_by_one_call() {
 #[test]
 fn a_commit_that_is_not_deployed_is_absent_and_what_serves_is_told() {
     let mut provider = provider("environment = 'production'");
-    let old = [(PRODUCTION, list(&[deployment(2, OTHER, "production", BEFORE)]))];
+    let old = [(PRODUCTION, list(&[deployment(2, OLD_COMMIT, "production", BEFORE)]))];
     assert_eq!(observe(&mut provider, &old), ProviderObservation::default());
     // A commit that begins like ours is another one.
-    let similar = format!("{}{}", &OURS[..39], "f");
+    let similar = format!("{}{}", &COMMIT[..39], "f");
     let newer = [
         (PRODUCTION, list(&[deployment(2, &similar, "production", LATER)])),
         ("/deployments/2/statuses?per_page=30", ok(json!([status("success")]))),
@@ -189,9 +182,12 @@ fn a_commit_that_is_not_deployed_is_absent_and_what_serves_is_told() {
 fn a_replaced_deployment_names_its_successor_and_a_repeated_one_is_followed() {
     let inactive = ok(json!([status("inactive"), status("success")]));
     let begin = [
-        (LIST, list(&[deployment(1, OURS, "production", AFTER)])),
+        (LIST, list(&[deployment(1, COMMIT, "production", AFTER)])),
         (STATUSES, inactive.clone()),
-        (PRODUCTION, list(&[deployment(2, OTHER, "production", LATER), deployment(1, OURS, "production", AFTER)])),
+        (
+            PRODUCTION,
+            list(&[deployment(2, OLD_COMMIT, "production", LATER), deployment(1, COMMIT, "production", AFTER)]),
+        ),
         ("/deployments/2/statuses?per_page=30", ok(json!([status("success")]))),
     ];
     let observation = observe(&mut provider(""), &begin);
@@ -199,9 +195,9 @@ fn a_replaced_deployment_names_its_successor_and_a_repeated_one_is_followed() {
     assert_eq!(observation.serving.unwrap().deployment_id, "2");
     let mut provider = provider("");
     let again = [
-        (LIST, list(&[deployment(1, OURS, "production", AFTER)])),
+        (LIST, list(&[deployment(1, COMMIT, "production", AFTER)])),
         (STATUSES, inactive),
-        (PRODUCTION, list(&[deployment(3, OURS, "production", LATER)])),
+        (PRODUCTION, list(&[deployment(3, COMMIT, "production", LATER)])),
     ];
     assert_eq!(observe(&mut provider, &again), ProviderObservation::default());
     let next = [("/deployments/3/statuses?per_page=30", ok(json!([status("success")])))];
@@ -211,35 +207,35 @@ fn a_replaced_deployment_names_its_successor_and_a_repeated_one_is_followed() {
 #[test]
 fn how_an_earlier_push_of_the_commit_ended_is_no_verdict() {
     let before = |word: &str| ok(json!([with(status(word), json!({"created_at": BEFORE}))]));
-    let deployed = || (LIST, list(&[deployment(1, OURS, "production", BEFORE)]));
+    let deployed = || (LIST, list(&[deployment(1, COMMIT, "production", BEFORE)]));
     let failed = observe(&mut provider(""), &[deployed(), (STATUSES, before("failure"))]);
     assert_eq!(failed, ProviderObservation::default());
     let live = observe(&mut provider(""), &[deployed(), (STATUSES, before("success"))]);
     assert_eq!(live.deployment, None);
     assert_eq!(live.serving.unwrap().commit.unwrap().relation, Relation::Same);
     // A later one of another commit may have taken its place.
-    let after = deployment(2, OTHER, "production", AFTER);
-    let moved = [(LIST, list(&[after, deployment(1, OURS, "production", BEFORE)])), (STATUSES, before("success"))];
+    let after = deployment(2, OLD_COMMIT, "production", AFTER);
+    let moved = [(LIST, list(&[after, deployment(1, COMMIT, "production", BEFORE)])), (STATUSES, before("success"))];
     assert_eq!(observe(&mut provider(""), &moved), ProviderObservation::default());
 }
 
 #[test]
 fn the_environment_is_the_one_the_branch_deploys_to_and_production_before_others() {
-    let staging = || deployment(9, OURS, "staging", AFTER);
+    let staging = || deployment(9, COMMIT, "staging", AFTER);
     let production = |sha| deployment(1, sha, "production", AFTER);
     // Production comes after staging: that staging is done is no success.
-    let script = [(LIST, list(&[staging(), with(production(OTHER), json!({"created_at": BEFORE}))]))];
+    let script = [(LIST, list(&[staging(), with(production(OLD_COMMIT), json!({"created_at": BEFORE}))]))];
     assert_eq!(observe(&mut provider(""), &script), ProviderObservation::default());
-    let script = [(LIST, list(&[staging(), production(OURS)])), (STATUSES, ok(json!([status("success")])))];
+    let script = [(LIST, list(&[staging(), production(COMMIT)])), (STATUSES, ok(json!([status("success")])))];
     assert_eq!(seen("", &script).id, "1");
-    let two = |name| with(deployment(1, OURS, name, AFTER), json!({"production_environment": true}));
+    let two = |name| with(deployment(1, COMMIT, name, AFTER), json!({"production_environment": true}));
     let script = [(LIST, list(&[two("Production – web"), two("Production – docs")]))];
     let fault = VENDOR.fault(&mut provider(""), &script);
     assert_eq!(fault.kind, FaultKind::NotFound);
     assert!(fault.message.contains(r#""Production – docs", "Production – web"; set provider.environment"#), "{fault}");
     // Another branch's previews are not ours.
-    let preview = with(deployment(5, OTHER, "Preview", AFTER), json!({"ref": "other"}));
-    let script = [(LIST, list(&[preview])), (RUNS, ok(runs(&[run(7, OURS, "in_progress", AFTER)])))];
+    let preview = with(deployment(5, OLD_COMMIT, "Preview", AFTER), json!({"ref": "other"}));
+    let script = [(LIST, list(&[preview])), (RUNS, ok(runs(&[run(7, COMMIT, "in_progress", AFTER)])))];
     assert_eq!(seen("", &script).id, "7");
 }
 
@@ -260,7 +256,7 @@ fn each_word_of_a_run_is_its_state() {
         ("new_word", D::Unknown),
         ("another_word", D::Unknown),
     ] {
-        let script = [(DEPLOY_RUNS, ok(runs(&[run(7, OURS, word, AFTER)])))];
+        let script = [(DEPLOY_RUNS, ok(runs(&[run(7, COMMIT, word, AFTER)])))];
         let ours = seen("workflow = 'deploy.yml'", &script);
         assert_eq!((ours.state, ours.raw.as_str()), (state, word));
         assert_eq!(ours.url.as_deref(), Some("https://github.com/acme/web/actions/runs/7"));
@@ -268,7 +264,7 @@ fn each_word_of_a_run_is_its_state() {
     }
     for word in ["failure", "timed_out", "startup_failure"] {
         let script = [
-            (DEPLOY_RUNS, ok(runs(&[run(7, OURS, word, AFTER)]))),
+            (DEPLOY_RUNS, ok(runs(&[run(7, COMMIT, word, AFTER)]))),
             (JOBS, ok(jobs(&[job(70, "success"), job(71, "failure")]))),
         ];
         let ours = seen("workflow = 'deploy.yml'", &script);
@@ -281,7 +277,7 @@ fn each_word_of_a_run_is_its_state() {
 fn a_failure_is_said_even_when_its_jobs_cannot_be_read_and_its_log_is_tried_again() {
     let mut provider = provider("workflow = 'Deploy'");
     let named = "/actions/runs?branch=main&per_page=30&page=1";
-    let script = [(named, ok(runs(&[run(7, OURS, "failure", AFTER)]))), (JOBS, answer(500, ""))];
+    let script = [(named, ok(runs(&[run(7, COMMIT, "failure", AFTER)]))), (JOBS, answer(500, ""))];
     let ours = observe(&mut provider, &script).deployment.unwrap();
     assert_eq!((ours.state, ours.reason.as_deref()), (D::Failed, Some("Deploy: failure")));
     let log = [(JOBS, ok(jobs(&[job(71, "failure")]))), ("/actions/jobs/71/logs", answer(200, "text"))];
@@ -293,27 +289,27 @@ fn a_failure_is_said_even_when_its_jobs_cannot_be_read_and_its_log_is_tried_agai
 
 #[test]
 fn of_a_named_workflow_the_newest_run_of_the_commit_counts() {
-    let pull_request = with(run(9, OURS, "success", LATER), json!({"event": "pull_request"}));
-    let branch = with(run(8, OURS, "success", LATER), json!({"head_branch": "other"}));
-    let list = [pull_request, branch, run(6, OURS, "in_progress", AFTER), run(5, OURS, "success", AFTER)];
+    let pull_request = with(run(9, COMMIT, "success", LATER), json!({"event": "pull_request"}));
+    let branch = with(run(8, COMMIT, "success", LATER), json!({"head_branch": "other"}));
+    let list = [pull_request, branch, run(6, COMMIT, "in_progress", AFTER), run(5, COMMIT, "success", AFTER)];
     let ours = seen("workflow = '.github/workflows/deploy.yml'", &[(DEPLOY_RUNS, ok(runs(&list)))]);
     assert_eq!((ours.id.as_str(), ours.state), ("6", D::Building));
     // An earlier push's end is none of this one's; nor is another workflow of another name.
-    let old = run(5, OURS, "success", BEFORE);
+    let old = run(5, COMMIT, "success", BEFORE);
     let script = [(DEPLOY_RUNS, ok(runs(&[old])))];
     assert_eq!(observe(&mut provider("workflow = 'deploy.yml'"), &script), ProviderObservation::default());
     let named = "/actions/runs?branch=main&per_page=30&page=1";
-    let script = [(named, ok(runs(&[run(5, OURS, "success", AFTER)])))];
+    let script = [(named, ok(runs(&[run(5, COMMIT, "success", AFTER)])))];
     assert_eq!(observe(&mut provider("workflow = 'Release'"), &script), ProviderObservation::default());
 }
 
 #[test]
 fn the_run_is_found_on_the_second_page_and_a_canceled_one_names_what_serves() {
-    let page: Vec<Value> = (0..30).map(|id| run(100 + id, OTHER, "success", LATER)).collect();
+    let page: Vec<Value> = (0..30).map(|id| run(100 + id, OLD_COMMIT, "success", LATER)).collect();
     let second = "/actions/workflows/deploy.yml/runs?branch=main&per_page=30&page=2";
     let mut provider = provider("workflow = 'deploy.yml'");
     for _ in 0..2 {
-        let script = [(DEPLOY_RUNS, ok(runs(&page))), (second, ok(runs(&[run(7, OURS, "cancelled", AFTER)])))];
+        let script = [(DEPLOY_RUNS, ok(runs(&page))), (second, ok(runs(&[run(7, COMMIT, "cancelled", AFTER)])))];
         let observation = observe(&mut provider, &script);
         assert_eq!(observation.deployment.unwrap().state, D::Canceled);
         let serving = observation.serving.unwrap();
@@ -323,21 +319,21 @@ fn the_run_is_found_on_the_second_page_and_a_canceled_one_names_what_serves() {
 
 #[test]
 fn all_workflows_of_the_push_must_be_well_and_that_twice() {
-    let lint = |word| with(run(8, OURS, word, AFTER), json!({"path": ".github/workflows/lint.yml", "name": "Lint"}));
+    let lint = |word| with(run(8, COMMIT, word, AFTER), json!({"path": ".github/workflows/lint.yml", "name": "Lint"}));
     let look = |list: &[Value]| [(RUNS, ok(runs(list)))];
     let mut provider = provider("follow = 'actions'");
-    let alone = [run(7, OURS, "success", AFTER)];
-    let both = [lint("success"), run(7, OURS, "success", AFTER)];
+    let alone = [run(7, COMMIT, "success", AFTER)];
+    let both = [lint("success"), run(7, COMMIT, "success", AFTER)];
     for (script, state) in [
         (look(&alone), D::Deploying),
         (look(&both), D::Deploying),
-        (look(&[lint("in_progress"), run(7, OURS, "success", AFTER)]), D::Building),
+        (look(&[lint("in_progress"), run(7, COMMIT, "success", AFTER)]), D::Building),
         (look(&both), D::Deploying),
         (look(&both), D::Live),
-        (look(&[lint("skipped"), run(7, OURS, "success", AFTER)]), D::Live),
-        (look(&[lint("skipped"), run(7, OURS, "skipped", AFTER)]), D::Skipped),
-        (look(&[lint("waiting"), run(7, OURS, "in_progress", AFTER)]), D::Blocked),
-        (look(&[lint("cancelled"), run(7, OURS, "in_progress", AFTER)]), D::Canceled),
+        (look(&[lint("skipped"), run(7, COMMIT, "success", AFTER)]), D::Live),
+        (look(&[lint("skipped"), run(7, COMMIT, "skipped", AFTER)]), D::Skipped),
+        (look(&[lint("waiting"), run(7, COMMIT, "in_progress", AFTER)]), D::Blocked),
+        (look(&[lint("cancelled"), run(7, COMMIT, "in_progress", AFTER)]), D::Canceled),
     ] {
         let ours = observe(&mut provider, &script).deployment.unwrap();
         assert_eq!(ours.state, state, "{script:?}");
@@ -492,9 +488,9 @@ fn wrong_settings_are_named() {
 
 fn sound() -> Vec<Value> {
     vec![
-        json!([deployment(1, OURS, "production", AFTER), deployment(2, OTHER, "production", BEFORE)]),
+        json!([deployment(1, COMMIT, "production", AFTER), deployment(2, OLD_COMMIT, "production", BEFORE)]),
         json!([status("success"), status("failure")]),
-        runs(&[run(7, OURS, "success", AFTER), run(8, OTHER, "failure", AFTER)]),
+        runs(&[run(7, COMMIT, "success", AFTER), run(8, OLD_COMMIT, "failure", AFTER)]),
         jobs(&[job(70, "failure")]),
         checks(&[check(1, "success")]),
         statuses(&["success", "failure"]),

@@ -4,7 +4,6 @@
 
 use afterpush_core::{
     fault::FaultKind,
-    id::{CommitId, RefName},
     observation::{Deployment as Observed, DeploymentState as D, ProviderObservation},
     run::Relation,
 };
@@ -16,11 +15,9 @@ use crate::{
     Credential, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn,
     conversation::Conversation,
     damage,
-    play::{Vendor, answer, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok},
 };
 
-const OURS: &str = "0123456789abcdef0123456789abcdef01234567";
-const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba98";
 const SECRET: &str = "glpat-not_to_be_seen";
 const BEFORE: &str = "2026-01-01T11:00:00.000Z";
 const AFTER: &str = "2026-01-01T12:00:10.000Z";
@@ -39,13 +36,8 @@ const PRODUCTION: &str = "environment = 'production'";
 
 fn setup(settings: &str) -> Setup {
     Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(OURS).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "git@gitlab.com:acme/shop/web.git".to_owned(),
         pushed_at: Some("2026-01-01T12:00:00Z".parse().unwrap()),
-        token: Some(Secret::new(SECRET)),
+        ..play::setup(settings, "git@gitlab.com:acme/shop/web.git", Some(SECRET))
     }
 }
 
@@ -85,7 +77,7 @@ fn pipeline(id: u64, sha: &str, status: &str) -> Value {
 fn job(id: u64, allow_failure: bool) -> Value {
     json!({
         "id": id, "name": "deploy", "stage": "release", "status": "failed", "failure_reason": "script_failure",
-        "allow_failure": allow_failure, "ref": "main", "tag": false, "created_at": AFTER, "commit": {"id": OURS, "title": SECRET},
+        "allow_failure": allow_failure, "ref": "main", "tag": false, "created_at": AFTER, "commit": {"id": COMMIT, "title": SECRET},
     })
 }
 
@@ -117,7 +109,7 @@ fn each_word_of_a_pipeline_is_its_state() {
         ("skipped", D::Skipped),
         ("new_word", D::Unknown),
     ] {
-        let body = answer(200, json!([pipeline(8, OTHER, "success"), pipeline(7, OURS, word)]).to_string());
+        let body = answer(200, json!([pipeline(8, OLD_COMMIT, "success"), pipeline(7, COMMIT, word)]).to_string());
         let ours = seen("", &[(PIPELINES, body)]);
         assert_eq!((ours.state, ours.raw.as_str(), ours.id.as_str()), (state, word, "7"));
         assert_eq!(ours.commit.relation, Relation::Same);
@@ -129,7 +121,7 @@ fn each_word_of_a_pipeline_is_its_state() {
 #[test]
 fn a_failed_pipeline_is_explained_by_the_first_job_that_was_not_allowed_to_fail() {
     let mut provider = provider("");
-    let failed = || (PIPELINES, list(&[pipeline(7, OURS, "failed")]));
+    let failed = || (PIPELINES, list(&[pipeline(7, COMMIT, "failed")]));
     let script = [failed(), (FAILED_JOBS, list(&[job(73, false), job(72, false), job(71, true)]))];
     let ours = observe(&mut provider, &script).deployment.unwrap();
     assert_eq!(
@@ -158,7 +150,7 @@ fn the_job_of_a_pipeline_that_was_started_by_the_pipeline_is_found() {
     let api = Vendor { api: "https://gitlab.com/api/v4/projects", ..VENDOR };
     let ours = |path: &str| format!("/acme%2Fshop%2Fweb{path}");
     let script = [
-        (ours(PIPELINES), list(&[pipeline(7, OURS, "failed")])),
+        (ours(PIPELINES), list(&[pipeline(7, COMMIT, "failed")])),
         (ours(FAILED_JOBS), list(&[job(71, true)])),
         (ours(BRIDGES), list(&[bridge])),
         ("/22/pipelines/88/jobs?scope%5B%5D=failed&per_page=100".to_owned(), list(&[job(90, false)])),
@@ -174,9 +166,9 @@ fn the_job_of_a_pipeline_that_was_started_by_the_pipeline_is_found() {
 fn a_pipeline_without_jobs_tells_what_is_wrong_with_its_description() {
     let mut provider = provider("");
     let errors =
-        with(pipeline(7, OURS, "failed"), json!({"yaml_errors": "jobs config should contain\n a visible job"}));
+        with(pipeline(7, COMMIT, "failed"), json!({"yaml_errors": "jobs config should contain\n a visible job"}));
     let script = [
-        (PIPELINES, list(&[pipeline(7, OURS, "failed")])),
+        (PIPELINES, list(&[pipeline(7, COMMIT, "failed")])),
         (FAILED_JOBS, list(&[])),
         (BRIDGES, list(&[])),
         ("/pipelines/7", ok(errors)),
@@ -189,7 +181,7 @@ fn a_pipeline_without_jobs_tells_what_is_wrong_with_its_description() {
 #[test]
 fn a_failure_is_said_even_when_its_jobs_cannot_be_read_and_its_log_is_tried_again() {
     let mut provider = provider("");
-    let script = [(PIPELINES, list(&[pipeline(7, OURS, "failed")])), (FAILED_JOBS, answer(500, ""))];
+    let script = [(PIPELINES, list(&[pipeline(7, COMMIT, "failed")])), (FAILED_JOBS, answer(500, ""))];
     let ours = observe(&mut provider, &script).deployment.unwrap();
     assert_eq!((ours.state, ours.reason), (D::Failed, None));
     let log = [(FAILED_JOBS, list(&[job(72, false)])), ("/jobs/72/trace", answer(200, "text"))];
@@ -198,13 +190,13 @@ fn a_failure_is_said_even_when_its_jobs_cannot_be_read_and_its_log_is_tried_agai
 
 #[test]
 fn only_a_pipeline_of_the_commit_the_branch_and_this_push_counts() {
-    let similar = format!("{}f", &OURS[..39]);
+    let similar = format!("{}f", &COMMIT[..39]);
     let list = list(&[
-        with(pipeline(12, OURS, "success"), json!({"source": "schedule"})),
-        with(pipeline(11, OURS, "success"), json!({"source": "merge_request_event"})),
-        with(pipeline(10, OURS, "success"), json!({"ref": "other"})),
+        with(pipeline(12, COMMIT, "success"), json!({"source": "schedule"})),
+        with(pipeline(11, COMMIT, "success"), json!({"source": "merge_request_event"})),
+        with(pipeline(10, COMMIT, "success"), json!({"ref": "other"})),
         pipeline(9, &similar, "success"),
-        pipeline(4, OURS, "success"),
+        pipeline(4, COMMIT, "success"),
     ]);
     assert_eq!(observe(&mut provider(""), &[(PIPELINES, list)]), ProviderObservation::default());
 }
@@ -213,13 +205,13 @@ fn only_a_pipeline_of_the_commit_the_branch_and_this_push_counts() {
 fn the_commit_is_found_on_the_second_page_at_every_look() {
     let mut provider = provider("");
     let page: Vec<Value> =
-        (0..20).map(|id| with(pipeline(130 - id, OTHER, "success"), json!({"created_at": LATER}))).collect();
+        (0..20).map(|id| with(pipeline(130 - id, OLD_COMMIT, "success"), json!({"created_at": LATER}))).collect();
     for word in ["running", "success"] {
         let second = PIPELINES.replace("&page=1", "&page=2");
-        let script = [(PIPELINES, list(&page)), (second.as_str(), list(&[pipeline(7, OURS, word)]))];
+        let script = [(PIPELINES, list(&page)), (second.as_str(), list(&[pipeline(7, COMMIT, word)]))];
         assert_eq!(observe(&mut provider, &script).deployment.unwrap().raw, word);
     }
-    let old: Vec<Value> = (0..20).map(|_| pipeline(3, OTHER, "success")).collect();
+    let old: Vec<Value> = (0..20).map(|_| pipeline(3, OLD_COMMIT, "success")).collect();
     assert_eq!(observe(&mut provider, &[(PIPELINES, list(&old))]), ProviderObservation::default());
 }
 
@@ -232,17 +224,17 @@ fn each_word_of_a_deployment_is_its_state() {
         ("blocked", D::Blocked),
         ("new_word", D::Unknown),
     ] {
-        let ours = seen(PRODUCTION, &[(DEPLOYMENTS, answer(200, json!([deployment(8, OURS, word)]).to_string()))]);
+        let ours = seen(PRODUCTION, &[(DEPLOYMENTS, answer(200, json!([deployment(8, COMMIT, word)]).to_string()))]);
         assert_eq!((ours.state, ours.raw.as_str(), ours.commit.relation), (state, word, Relation::Same));
         assert_eq!(ours.site_url.as_deref(), Some("https://web.acme.test"));
         assert_eq!(ours.url.as_deref(), Some("https://gitlab.com/acme/shop/web/-/pipelines/7"));
     }
     for (word, state) in [("created", D::Queued), ("skipped", D::Skipped)] {
         let script =
-            [(DEPLOYMENTS, list(&[deployment(8, OURS, word)])), (PIPELINES, list(&[pipeline(7, OURS, "running")]))];
+            [(DEPLOYMENTS, list(&[deployment(8, COMMIT, word)])), (PIPELINES, list(&[pipeline(7, COMMIT, "running")]))];
         assert_eq!(seen(PRODUCTION, &script).state, state);
     }
-    let script = [(DEPLOYMENTS, list(&[deployment(8, OURS, "failed")])), ("/jobs/70", ok(job(70, false)))];
+    let script = [(DEPLOYMENTS, list(&[deployment(8, COMMIT, "failed")])), ("/jobs/70", ok(job(70, false)))];
     let mut provider = provider(PRODUCTION);
     let ours = observe(&mut provider, &script).deployment.unwrap();
     assert_eq!(
@@ -257,15 +249,15 @@ fn each_word_of_a_deployment_is_its_state() {
 fn a_later_deployment_of_another_commit_replaces_ours() {
     let observation = observe(
         &mut provider(PRODUCTION),
-        &[(DEPLOYMENTS, list(&[deployment(9, OTHER, "success"), deployment(8, OURS, "success")]))],
+        &[(DEPLOYMENTS, list(&[deployment(9, OLD_COMMIT, "success"), deployment(8, COMMIT, "success")]))],
     );
     assert_eq!(observation.deployment.unwrap().state, D::Replaced);
     let serving = observation.serving.unwrap();
     assert_eq!((serving.deployment_id.as_str(), serving.is_later), ("9", true));
     // One that does not serve replaces nothing; one that was made without a job has no page.
-    let bare = with(deployment(8, OURS, "success"), json!({"deployable": null}));
+    let bare = with(deployment(8, COMMIT, "success"), json!({"deployable": null}));
     let observation =
-        observe(&mut provider(PRODUCTION), &[(DEPLOYMENTS, list(&[deployment(9, OTHER, "failed"), bare]))]);
+        observe(&mut provider(PRODUCTION), &[(DEPLOYMENTS, list(&[deployment(9, OLD_COMMIT, "failed"), bare]))]);
     let ours = observation.deployment.unwrap();
     assert_eq!((ours.state, ours.url), (D::Live, None));
     assert!(!observation.serving.unwrap().is_later);
@@ -279,16 +271,18 @@ fn before_the_environment_is_reached_the_pipeline_tells() {
         ("canceled", Some(D::Canceled)),
         ("success", None),
     ] {
-        let script =
-            [(DEPLOYMENTS, list(&[deployment(4, OTHER, "success")])), (PIPELINES, list(&[pipeline(7, OURS, word)]))];
+        let script = [
+            (DEPLOYMENTS, list(&[deployment(4, OLD_COMMIT, "success")])),
+            (PIPELINES, list(&[pipeline(7, COMMIT, word)])),
+        ];
         let observation = observe(&mut provider(PRODUCTION), &script);
         assert_eq!(observation.deployment.map(|it| it.state), state, "{word}");
         assert_eq!(observation.serving, None);
     }
-    for deployments in [vec![], vec![deployment(8, OURS, "skipped")], vec![deployment(8, OURS, "created")]] {
+    for deployments in [vec![], vec![deployment(8, COMMIT, "skipped")], vec![deployment(8, COMMIT, "created")]] {
         let script = [
             (DEPLOYMENTS, list(&deployments)),
-            (PIPELINES, list(&[pipeline(7, OURS, "failed")])),
+            (PIPELINES, list(&[pipeline(7, COMMIT, "failed")])),
             (FAILED_JOBS, list(&[job(72, false)])),
         ];
         assert_eq!(seen(PRODUCTION, &script).state, D::Failed);
@@ -301,11 +295,11 @@ fn how_an_earlier_push_of_the_commit_ended_is_no_verdict() {
         let script = [(DEPLOYMENTS, list(list_of)), (PIPELINES, list(&[]))];
         observe(&mut provider(PRODUCTION), &script)
     };
-    assert_eq!(old(&[deployment(4, OURS, "failed")]), ProviderObservation::default());
+    assert_eq!(old(&[deployment(4, COMMIT, "failed")]), ProviderObservation::default());
     // It still is what serves.
-    let live = old(&[deployment(4, OURS, "success")]);
+    let live = old(&[deployment(4, COMMIT, "success")]);
     assert_eq!((live.deployment, live.serving.unwrap().commit.unwrap().relation), (None, Relation::Same));
-    let moved = old(&[deployment(9, OTHER, "success"), deployment(4, OURS, "success")]);
+    let moved = old(&[deployment(9, OLD_COMMIT, "success"), deployment(4, COMMIT, "success")]);
     assert_eq!((moved.deployment, moved.serving.unwrap().commit.unwrap().relation), (None, Relation::Other));
 }
 
@@ -361,8 +355,8 @@ proptest! {
     fn damaged_answers_make_no_lie_and_no_panic(
         settings in prop::sample::select(vec!["", PRODUCTION]),
         answers in prop::collection::vec(damage::answers(vec![
-            json!([pipeline(7, OURS, "success"), pipeline(8, OTHER, "failed")]),
-            json!([deployment(8, OURS, "success"), deployment(9, OURS, "failed")]),
+            json!([pipeline(7, COMMIT, "success"), pipeline(8, OLD_COMMIT, "failed")]),
+            json!([deployment(8, COMMIT, "success"), deployment(9, COMMIT, "failed")]),
             json!([job(72, false)]),
         ]), 0..8),
     ) {

@@ -1,22 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
-use afterpush_core::{
-    fault::FaultKind,
-    id::{CommitId, RefName},
-    observation::DeploymentState,
-    run::Relation,
-};
+use afterpush_core::{fault::FaultKind, id::RefName, observation::DeploymentState, run::Relation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     Provider, Question, Reply, Secret, Turn,
-    play::{Vendor, answer, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok},
 };
-
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba98";
 
 const VENDOR: Vendor =
     Vendor { api: "https://ci.test", credential: || Some(Credential::Bearer(Secret::new("canary-token"))) };
@@ -38,13 +30,9 @@ const LIST: &str = r#"
 
 fn setup(settings: &str) -> Setup {
     Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(COMMIT).unwrap(),
         ref_name: RefName::parse("refs/heads/feature/a+b").unwrap(),
-        remote_url: "git@github.com:acme/team/web.git".to_owned(),
         pushed_at: Some("2026-01-01T12:00:00Z".parse().unwrap()),
-        token: Some(Secret::new("canary-token")),
+        ..play::setup(settings, "git@github.com:acme/team/web.git", Some("canary-token"))
     }
 }
 
@@ -102,7 +90,7 @@ fn only_an_answer_that_names_the_commit_says_anything_about_it() {
     let seen = |sha: Value| VENDOR.observe(&mut provider(settings), &[(&path, ok(json!({"sha": sha, "state": "up"})))]);
     assert_eq!(seen(json!(COMMIT)).deployment.unwrap().state, DeploymentState::Live);
     assert_eq!(seen(json!("0123456")).deployment.unwrap().commit.relation, Relation::Same);
-    for other in [json!(OTHER), json!("012345"), json!("main"), json!(123456)] {
+    for other in [json!(OLD_COMMIT), json!("012345"), json!("main"), json!(123456)] {
         assert_eq!(seen(other.clone()), ProviderObservation::default(), "{other}");
     }
     // That the address names the commit does not count.
@@ -116,7 +104,7 @@ fn only_an_answer_that_names_the_commit_says_anything_about_it() {
 #[test]
 fn of_a_list_the_commits_own_newest_item_counts() {
     let seen = observed(json!([
-        item(1, OTHER, "Deployed", "2026-01-01T10:00:00Z"),
+        item(1, OLD_COMMIT, "Deployed", "2026-01-01T10:00:00Z"),
         item(2, COMMIT, "error", "2026-01-01T12:00:01Z"),
         item(3, COMMIT, "running", "2026-01-01T12:00:02Z"),
     ]));
@@ -124,7 +112,7 @@ fn of_a_list_the_commits_own_newest_item_counts() {
     assert_eq!((ours.id.as_str(), ours.state), ("3", DeploymentState::Deploying));
     let serving = seen.serving.unwrap();
     assert_eq!((serving.deployment_id.as_str(), serving.is_later), ("1", false));
-    assert_eq!(observed(json!([item(1, OTHER, "Deployed", NOON)])).deployment, None);
+    assert_eq!(observed(json!([item(1, OLD_COMMIT, "Deployed", NOON)])).deployment, None);
     assert_eq!(observed(json!([])), ProviderObservation::default());
     assert_eq!(observed(json!(null)), ProviderObservation::default());
 }
@@ -132,7 +120,7 @@ fn of_a_list_the_commits_own_newest_item_counts() {
 #[test]
 fn what_a_later_item_replaced_is_not_live() {
     let seen = observed(json!([
-        item(5, OTHER, "deployed", "2026-01-01T12:10:00Z"),
+        item(5, OLD_COMMIT, "deployed", "2026-01-01T12:10:00Z"),
         item(4, COMMIT, "deployed", "2026-01-01T12:00:05Z"),
     ]));
     assert_eq!(seen.deployment.unwrap().state, DeploymentState::Replaced);
@@ -272,7 +260,7 @@ fn wrong_settings_are_named() {
 #[test]
 fn the_credentials_are_tried_by_the_same_call_and_requests_go_to_the_addresss_own_origin() {
     let mut provider = provider(LIST);
-    let body = ok(json!({"data": [item(1, OTHER, "running", NOON)]}));
+    let body = ok(json!({"data": [item(1, OLD_COMMIT, "running", NOON)]}));
     let reply = VENDOR.play(&mut provider, Question::Credentials, &[("/deployments", body)]);
     assert_eq!(reply, Turn::Reply(Reply::Credentials("answers with 1 deployments".to_owned())));
     assert_eq!(provider.carrier(), Carrier::Web("https://ci.test".to_owned()));
@@ -281,7 +269,7 @@ fn the_credentials_are_tried_by_the_same_call_and_requests_go_to_the_addresss_ow
 proptest! {
     #[test]
     fn a_damaged_answer_is_never_a_panic_and_never_a_verdict_without_the_commit(cut in 0..400_usize, byte: u8) {
-        let mut body = json!({"data": [item(1, OTHER, "Deployed", NOON), item(2, "", "error", NOON)]}).to_string().into_bytes();
+        let mut body = json!({"data": [item(1, OLD_COMMIT, "Deployed", NOON), item(2, "", "error", NOON)]}).to_string().into_bytes();
         let at = cut % body.len();
         body[at] = byte;
         let mut provider = provider(LIST);

@@ -5,14 +5,10 @@
 mod following;
 mod rules;
 
-use afterpush_core::id::{CommitId, RefName};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::play::{Vendor, answer, ok};
-
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba98";
+use crate::play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok};
 
 const VENDOR: Vendor = Vendor { api: "https://kubernetes.invalid", credential: || None };
 
@@ -21,13 +17,8 @@ const PODS: &str = "/api/v1/namespaces/default/pods?labelSelector=app%3Dweb&limi
 
 fn setup(settings: &str) -> Setup {
     Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(COMMIT).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "https://host/acme/web".to_owned(),
         pushed_at: Some("2026-01-01T12:00:00Z".parse().unwrap()),
-        token: None,
+        ..play::setup(settings, "https://host/acme/web", None)
     }
 }
 

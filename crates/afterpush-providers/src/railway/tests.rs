@@ -6,7 +6,6 @@ mod outcomes;
 
 use afterpush_core::{
     fault::FaultKind,
-    id::{CommitId, RefName},
     observation::{Deployment as Observed, DeploymentState as State, ProviderObservation},
     run::Relation,
 };
@@ -16,11 +15,9 @@ use serde_json::{Value, json};
 use super::ENTRY;
 use crate::{
     Credential, HttpRequest, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn, damage,
-    play::{Vendor, answer, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok, with},
 };
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OLD_COMMIT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 const SECRET: &str = "railway-not-to-be-seen";
 const CANARY: &str = "plain-value-of-a-variable";
 const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
@@ -35,15 +32,7 @@ const VENDOR: Vendor = Vendor {
 const CALL: &str = "POST ";
 
 fn setup(settings: &str) -> Setup {
-    Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(COMMIT).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "git@github.com:acme/web-app.git".to_owned(),
-        pushed_at: None,
-        token: Some(Secret::new(SECRET)),
-    }
+    play::setup(settings, "git@github.com:acme/web-app.git", Some(SECRET))
 }
 
 fn provider(setup: Setup) -> Box<dyn Provider> {

@@ -7,7 +7,6 @@ mod outcomes;
 
 use afterpush_core::{
     fault::FaultKind,
-    id::{CommitId, RefName},
     observation::{Deployment as Observed, DeploymentState as State, ProviderObservation},
     run::Relation,
 };
@@ -17,11 +16,9 @@ use serde_json::{Value, json};
 use super::ENTRY;
 use crate::{
     Credential, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn, damage,
-    play::{Vendor, answer, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok, with},
 };
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OLD_COMMIT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 const SECRET: &str = "rnd_not_to_be_seen";
 const CANARY: &str = "plain-value-of-a-variable";
 
@@ -35,15 +32,7 @@ const IGNORED: &str = "/services/srv-web/events?type=commit_ignored&limit=20";
 const EVENTS: &str = "/services/srv-web/events?startTime=2026-01-02T03%3A04%3A05Z&limit=100";
 
 fn setup(settings: &str) -> Setup {
-    Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(COMMIT).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "git@github.com:acme/web-app.git".to_owned(),
-        pushed_at: None,
-        token: Some(Secret::new(SECRET)),
-    }
+    play::setup(settings, "git@github.com:acme/web-app.git", Some(SECRET))
 }
 
 fn provider(setup: Setup) -> Box<dyn Provider> {
@@ -59,11 +48,6 @@ fn following() -> Box<dyn Provider> {
     let mut provider = by_id();
     VENDOR.observe(provider.as_mut(), &[(SERVICE, ok(service("web"))), (LIST, ok(list(&[ours("created")])))]);
     provider
-}
-
-fn with(mut value: Value, key: &str, field: Value) -> Value {
-    value[key] = field;
-    value
 }
 
 fn service(name: &str) -> Value {

@@ -6,7 +6,7 @@ mod outcomes;
 
 use afterpush_core::{
     fault::FaultKind,
-    id::{CommitId, RefName},
+    id::RefName,
     observation::{Deployment as Observed, DeploymentState as State, ProviderObservation},
     run::Relation,
 };
@@ -16,11 +16,9 @@ use serde_json::{Value, json};
 use super::ENTRY;
 use crate::{
     Credential, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn, damage,
-    play::{Vendor, answer, ok},
+    play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok, with},
 };
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const OLD_COMMIT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 const SECRET: &str = "vercel_token_not_to_be_seen";
 const CANARY: &str = "plain-value-of-a-variable";
 const PUSHED_AT: i64 = 1_767_323_045_000;
@@ -34,15 +32,7 @@ const LIST: &str = "/v6/deployments?projectId=prj_web&limit=20&branch=main";
 const DETAIL: &str = "/v13/deployments/dpl_ours";
 
 fn setup(settings: &str) -> Setup {
-    Setup {
-        settings: settings.parse().unwrap(),
-        api_url: None,
-        commit: CommitId::parse(COMMIT).unwrap(),
-        ref_name: RefName::parse("refs/heads/main").unwrap(),
-        remote_url: "git@github.com:acme/web-app.git".to_owned(),
-        pushed_at: None,
-        token: Some(Secret::new(SECRET)),
-    }
+    play::setup(settings, "git@github.com:acme/web-app.git", Some(SECRET))
 }
 
 fn provider(setup: Setup) -> Box<dyn Provider> {
@@ -58,11 +48,6 @@ fn following() -> Box<dyn Provider> {
     let mut provider = by_name();
     VENDOR.observe(provider.as_mut(), &[(BY_NAME, ok(project(old_production()))), (LIST, ok(list(&[building()])))]);
     provider
-}
-
-fn with(mut value: Value, key: &str, field: Value) -> Value {
-    value[key] = field;
-    value
 }
 
 fn production(id: &str, commit: &str, created: i64) -> Value {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-pub(super) const OURS: &str = "0123456789abcdef0123456789abcdef01234567";
-pub(super) const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba98";
+use crate::play::COMMIT;
+
 pub(super) const SECRET: &str = "ghp_not_to_be_seen";
 pub(super) const BEFORE: &str = "2026-01-01T11:00:00Z";
 pub(super) const AFTER: &str = "2026-01-01T12:00:10Z";
@@ -62,7 +62,7 @@ pub(super) fn run(id: u64, sha: &str, word: &str, created_at: &str) -> Value {
 
 pub(super) fn job(id: u64, conclusion: &str) -> Value {
     json!({
-        "id": id, "node_id": "n", "run_id": 7, "run_url": ADDRESS, "head_sha": OURS, "workflow_name": "Deploy",
+        "id": id, "node_id": "n", "run_id": 7, "run_url": ADDRESS, "head_sha": COMMIT, "workflow_name": "Deploy",
         "head_branch": "main", "name": "deploy", "url": ADDRESS, "html_url": null, "status": "completed",
         "conclusion": conclusion, "started_at": AFTER, "completed_at": AFTER, "check_run_url": ADDRESS, "labels": [],
         "runner_id": null, "runner_name": null, "runner_group_id": null, "runner_group_name": null,
@@ -87,7 +87,7 @@ pub(super) fn check(id: u64, word: &str) -> Value {
     let going = ["queued", "requested", "waiting", "pending", "in_progress", "new_word"].contains(&word);
     let (status, conclusion) = if going { (word, None) } else { ("completed", Some(word)) };
     json!({
-        "id": id, "node_id": "n", "head_sha": OURS, "name": "build", "url": ADDRESS,
+        "id": id, "node_id": "n", "head_sha": COMMIT, "name": "build", "url": ADDRESS,
         "html_url": "https://github.com/acme/web/runs/1", "details_url": null, "status": status,
         "conclusion": conclusion, "started_at": AFTER, "completed_at": null, "external_id": null,
         "check_suite": {"id": 1}, "app": null, "pull_requests": [],
@@ -108,7 +108,7 @@ pub(super) fn statuses(states: &[&str]) -> Value {
         })
         .collect();
     json!({
-        "state": "pending", "sha": OURS, "total_count": states.len(), "statuses": statuses,
+        "state": "pending", "sha": COMMIT, "total_count": states.len(), "statuses": statuses,
         "repository": repository(), "commit_url": ADDRESS, "url": ADDRESS,
     })
 }

@@ -124,7 +124,7 @@ fn a_pod_of_the_same_image_and_of_another_commit_does_not_count() {
         let mut provider = provider("workload = 'web'\nannotation = 'git'");
         VENDOR.observe(&mut provider, &[(WEB, ok(&web)), (PODS, list(&[crashing]))]).deployment.unwrap().state
     };
-    assert_eq!((look(OTHER), look(COMMIT)), (DeploymentState::Deploying, DeploymentState::Failed));
+    assert_eq!((look(OLD_COMMIT), look(COMMIT)), (DeploymentState::Deploying, DeploymentState::Failed));
 }
 
 #[test]

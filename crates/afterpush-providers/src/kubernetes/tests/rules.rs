@@ -128,7 +128,7 @@ fn the_commit_is_found_in_tags_annotations_and_labels_and_nowhere_else() {
     // What the pods' template says of another commit is not overruled by the workload.
     let overruled = |web: &mut Value| {
         web["metadata"]["labels"] = json!({"git": COMMIT});
-        web["spec"]["template"]["metadata"]["labels"]["git"] = json!(OTHER);
+        web["spec"]["template"]["metadata"]["labels"]["git"] = json!(OLD_COMMIT);
     };
     assert!(seen("annotation = 'git'", annotated) && !seen("", annotated) && !seen("annotation = 'it'", annotated));
     assert!(seen("label = 'git'", labelled) && !seen("annotation = 'git'", labelled));

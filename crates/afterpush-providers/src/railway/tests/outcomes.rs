@@ -11,11 +11,6 @@ fn events(events: &[(&str, Value)]) -> HttpResponse {
     ok(json!({"data": {"deploymentEvents": edges(&nodes)}}))
 }
 
-fn with(mut value: Value, key: &str, field: Value) -> Value {
-    value[key] = field;
-    value
-}
-
 #[test]
 fn every_word_becomes_a_state() {
     for (word, state) in [
