@@ -255,6 +255,28 @@ fn the_users_own_settings_of_git_change_nothing_behind_the_back() {
 }
 
 #[test]
+fn own_merges_survive_a_rebase_where_git_is_told_to_keep_them() {
+    each_git(|scene| {
+        for (pull, merges) in [("merges", "1"), ("true", "0")] {
+            let place = Place::new(scene, "", &[("a", "1\n")]);
+            place.git(&["config", "pull.rebase", pull]);
+            place.git(&["switch", "--quiet", "-c", "side"]);
+            place.ours(&[("b", "side\n")]);
+            place.git(&["switch", "--quiet", "main"]);
+            place.ours(&[("a", "2\n")]);
+            place.git(&["merge", "--quiet", "--no-edit", "side"]);
+            let theirs = place.theirs(&[("c", "1\n")]);
+            place.accepted(&[], &[&theirs]);
+            assert_eq!(place.git(&["rev-list", "--merges", "--count", "HEAD"]), merges, "pull.rebase = {pull}");
+            assert_eq!(
+                (place.read("a"), place.read("b"), place.read("c")),
+                ("2\n".into(), "side\n".into(), "1\n".into())
+            );
+        }
+    });
+}
+
+#[test]
 fn an_ignored_file_is_never_overwritten() {
     each_git(|scene| {
         let place = Place::new(scene, "", &[(".gitignore", ".env\n")]);

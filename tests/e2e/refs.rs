@@ -83,6 +83,10 @@ fn what_changes_no_watched_ref_is_not_watched() {
         let mut alias = scene.sandbox.command(scene.sandbox.git_program(), &project.work);
         alias.args(["-c", "alias.try=push --dry-run", "try", "origin", "main"]);
         scene.run("an alias of a dry run", &mut alias, 0, &[]);
+        // More lines than a pipe holds: the hook is gone before git has written them.
+        let many = (0..1_000).map(|n| format!("refs/heads/main:refs/heads/many/branch-number-{n}"));
+        let many: Vec<String> = ["--dry-run".into(), "origin".into()].into_iter().chain(many).collect();
+        quiet("--dry-run of 1,000 refs", &many.iter().map(String::as_str).collect::<Vec<_>>(), 0);
         project.git(&["tag", "v1"]);
         quiet("--tags without a target", &["--tags", "origin"], 0);
         quiet("refs/for without a target", &["origin", "main:refs/for/x"], 0);

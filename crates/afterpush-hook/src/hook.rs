@@ -106,14 +106,14 @@ fn watch(arguments: Vec<OsString>) -> Result<Verdict, HookError> {
     if config.targets.is_empty() && *rules == BeforePush::default() {
         return Ok(Verdict::Go);
     }
+    let pusher = find_pusher(parent);
+    if pusher.as_ref().is_some_and(|pusher| !pusher.exit_proves) {
+        // A dry run. Its refs are not even read: git takes no offence at a hook that leaves them.
+        return Ok(Verdict::Go);
+    }
     let has_target = |update: &RefUpdate| config.targets_of(&update.ref_name).next().is_some();
     let updates = input::updates(|update| has_target(update) || courtesy::concerns(rules, update));
     let (is_cut, all) = (updates.is_cut, updates.wanted);
-    let pusher = find_pusher(parent);
-    if pusher.as_ref().is_some_and(|pusher| !pusher.exit_proves) {
-        // A dry run.
-        return Ok(Verdict::Go);
-    }
     let stores: Vec<_> = StateRoot::candidates(&environment, Some(&repository))
         .iter()
         .map(|root| root.repository(&repository))
