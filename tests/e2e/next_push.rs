@@ -5,7 +5,7 @@ use std::fs;
 use afterpush_testkit::sandbox::{Project, Said, wait_until};
 use nix::sys::signal::Signal;
 
-use crate::scene::{SHORT, Scene, TARGET, end_monitor};
+use crate::scene::{SHORT, Scene, TARGET, end_monitor, lost_in_a_moved_clone};
 
 /// A push that has nothing to watch itself: only what was missing gets a monitor by it.
 fn push_something_else(project: &Project<'_>, name: &str) {
@@ -81,13 +81,7 @@ fn the_monitor_of_a_lost_run_is_started_by_the_next_push_of_anything() {
 fn after_a_move_the_next_push_finds_the_pushes_of_before() {
     let Scene { simulator, app, sandbox } = Scene::with_token(SHORT);
     let mut project = sandbox.project(TARGET);
-    assert_eq!(project.push(&["origin", "main"]).code, Some(0));
-    let commit = project.head();
-    project.status(&commit, "awaiting", |status| status["phase"] == "awaiting_deployment");
-    end_monitor(&sandbox, Signal::SIGKILL);
-    let moved = sandbox.path().join("moved");
-    fs::rename(&project.work, &moved).unwrap();
-    project.work = moved;
+    let commit = lost_in_a_moved_clone(&sandbox, &mut project);
     push_something_else(&project, "v1");
     wait_until("the run of the new place", || project.runs(&commit).len() == 2);
     simulator.deploy(&app, &commit).set_phase("ACTIVE");

@@ -5,7 +5,7 @@ use std::fs;
 use afterpush_testkit::sandbox::wait_until;
 use nix::sys::signal::Signal;
 
-use crate::scene::{SHORT, Scene, TARGET, end_monitor};
+use crate::scene::{SHORT, Scene, TARGET, end_monitor, lost_in_a_moved_clone};
 
 #[test]
 fn a_run_of_before_a_reboot_is_lost_and_resumed() {
@@ -43,13 +43,7 @@ fn a_run_of_before_a_reboot_is_lost_and_resumed() {
 fn a_push_from_a_clone_that_has_moved_since_is_watched_from_its_new_place() {
     let Scene { simulator, app, sandbox } = Scene::with_token(SHORT);
     let mut project = sandbox.project(TARGET);
-    assert_eq!(project.push(&["origin", "main"]).code, Some(0));
-    let commit = project.head();
-    project.status(&commit, "awaiting", |status| status["phase"] == "awaiting_deployment");
-    end_monitor(&sandbox, Signal::SIGKILL);
-    let moved = sandbox.path().join("moved");
-    fs::rename(&project.work, &moved).unwrap();
-    project.work = moved;
+    let commit = lost_in_a_moved_clone(&sandbox, &mut project);
     let old = project.runs(&commit).remove(0);
     let said = project.afterpush(&["resume", "--all"]);
     assert!(said.code == Some(0) && said.stdout.contains("watching a push that no hook saw"), "{said:?}");

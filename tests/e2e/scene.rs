@@ -5,7 +5,7 @@ use std::fs;
 
 use afterpush_testkit::{
     digitalocean::Simulator,
-    sandbox::{Sandbox, wait_until},
+    sandbox::{Project, Sandbox, wait_until},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -42,6 +42,18 @@ impl Scene {
         scene.sandbox.credentials("[digitalocean]\ntoken = \"from-the-file\"\n");
         scene
     }
+}
+
+/// A push whose monitor is killed, and whose clone has then moved elsewhere; gives the commit.
+pub(crate) fn lost_in_a_moved_clone(sandbox: &Sandbox, project: &mut Project<'_>) -> String {
+    assert_eq!(project.push(&["origin", "main"]).code, Some(0));
+    let commit = project.head();
+    project.status(&commit, "awaiting", |status| status["phase"] == "awaiting_deployment");
+    end_monitor(sandbox, Signal::SIGKILL);
+    let moved = sandbox.path().join("moved");
+    fs::rename(&project.work, &moved).unwrap();
+    project.work = moved;
+    commit
 }
 
 /// The one monitor of a sandbox.
