@@ -19,6 +19,7 @@ mod later;
 mod migrations;
 mod provider;
 mod push;
+mod reports;
 mod stages;
 mod targets;
 
