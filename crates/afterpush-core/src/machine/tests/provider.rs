@@ -132,3 +132,103 @@ fn after_a_suspend_everything_is_asked_at_once() {
     let effects = world.tell(EventKind::Resumed);
     assert_eq!(questions(&effects), [StageKind::Provider]);
 }
+
+#[test]
+fn the_interval_is_short_again_when_a_deployment_appears_and_when_it_waits_for_a_person() {
+    let mut world = World::landed(vec![target()]);
+    let mut answer = |observation: ProviderObservation| {
+        world.until_asked(StageKind::Provider);
+        world.provider(observation);
+        world.state.interval(0, StageKind::Provider).as_millis()
+    };
+    assert_eq!(answer(ProviderObservation::default()), 6500);
+    assert_eq!(answer(deployment(DeploymentState::Queued)), 5000);
+    assert_eq!(answer(deployment(DeploymentState::Building)), 6500, "a step on the way is no new phase");
+    assert_eq!(answer(deployment(DeploymentState::Blocked)), 5000);
+    assert_eq!(answer(deployment(DeploymentState::Blocked)), 6500);
+    let mut second = deployment(DeploymentState::Blocked);
+    second.deployment.as_mut().unwrap().id = "d2".to_owned();
+    assert_eq!(answer(second), 5000);
+    assert_eq!(world.state.interval(1, StageKind::Provider), Duration::ZERO);
+}
+
+#[test]
+fn what_waits_for_a_person_is_blocked_at_the_deadline() {
+    for (reason, expected) in [(None, "the deployment waits for a person"), (Some("approve it"), "approve it")] {
+        let mut world = World::landed(vec![target()]);
+        let outcome = world.run(|_, _| {
+            let mut seen = deployment(DeploymentState::Blocked);
+            seen.deployment.as_mut().unwrap().reason = reason.map(str::to_owned);
+            Ok(Answer::Provider(seen))
+        });
+        assert_eq!((outcome, world.now), (Outcome::Blocked, world.policy.deadline));
+        assert_eq!(world.state.reason(), Some(expected));
+    }
+}
+
+#[test]
+fn an_end_by_the_provider_is_told_in_its_words_or_in_ours() {
+    use DeploymentState as D;
+    for (state, outcome, ours) in [
+        (D::Failed, Outcome::DeployFailed, "the deployment failed"),
+        (D::Skipped, Outcome::Skipped, "the provider skipped this commit"),
+        (D::Canceled, Outcome::Canceled, "the deployment was canceled"),
+    ] {
+        for (theirs, expected) in [(None, ours), (Some("their words"), "their words")] {
+            let mut seen = deployment(state);
+            seen.deployment.as_mut().unwrap().reason = theirs.map(str::to_owned);
+            let mut world = World::landed(vec![target()]);
+            assert_eq!(world.run(|_, _| Ok(Answer::Provider(seen.clone()))), outcome);
+            assert_eq!(world.state.reason(), Some(expected));
+        }
+    }
+}
+
+#[test]
+fn the_wait_for_a_deployment_is_told_as_people_say_it_and_looks_once_more_at_its_end() {
+    for (wait, spoken) in [
+        (Duration::from_secs(300), "5 min"),
+        (Duration::from_secs(90), "90 s"),
+        (Duration::from_millis(7200), "7200 ms"),
+        (Duration::ZERO, "0 s"),
+    ] {
+        let mut world = World::new(vec![target()]);
+        world.policy.registration_deadline = wait;
+        world.tell(EventKind::LookedLocally(LocalLook::Landed(PushProof::Reflog)));
+        world.run(|_, _| Ok(Answer::Provider(ProviderObservation::default())));
+        let reason = world.state.reason().unwrap();
+        assert!(reason.starts_with(&format!("no deployment of this commit appeared within {spoken} of")), "{reason}");
+        assert_eq!(
+            world.now,
+            wait.max(Duration::from_millis(2500)),
+            "the first look comes half an interval after the push"
+        );
+    }
+}
+
+#[test]
+fn only_a_provider_that_says_twice_in_a_row_that_there_is_no_such_app_is_believed() {
+    let mut world = World::landed(vec![target()]);
+    for kind in [FaultKind::NotFound, FaultKind::Transient, FaultKind::NotFound, FaultKind::Malformed] {
+        world.until_asked(StageKind::Provider);
+        world.fault(StageKind::Provider, Fault::new(kind, "trouble"));
+        assert_eq!(world.outcome(), None);
+    }
+    // Of the other stages it is trouble like any other.
+    let mut world = World::landed(vec![TargetPlan { database: StagePlan::Ask, ..target() }]);
+    for _ in 0..3 {
+        world.until_asked(StageKind::Database);
+        world.fault(StageKind::Database, Fault::new(FaultKind::NotFound, "no table"));
+    }
+    assert_eq!(world.outcome(), None);
+}
+
+#[test]
+fn a_question_whose_answer_is_lost_is_asked_again() {
+    let mut world = World::landed(vec![target()]);
+    let asked = world.until_asked(StageKind::Provider);
+    assert_eq!(world.state.next_due(&world.policy), Some(asked + Duration::from_secs(120)));
+    assert_eq!(questions(&world.tell(EventKind::Resumed)), [], "it is under way");
+    world.open.clear();
+    assert_eq!(world.until_asked(StageKind::Provider), asked + Duration::from_secs(120));
+}
