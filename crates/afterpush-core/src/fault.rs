@@ -69,3 +69,41 @@ pub fn with_causes(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use thiserror::Error;
+
+    use super::*;
+
+    #[derive(Debug, Error)]
+    #[error("the file cannot be read")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, Error)]
+    #[error("the disk failed")]
+    struct Inner(#[source] io::Error);
+
+    #[test]
+    fn an_error_is_told_with_all_its_causes() {
+        let error = Outer(Inner(io::Error::other("no medium")));
+        assert_eq!(with_causes(&error), "the file cannot be read: the disk failed: no medium");
+        assert_eq!(with_causes(&io::Error::other("alone")), "alone");
+    }
+
+    #[test]
+    fn a_fault_is_shown_by_its_sentence_and_a_kind_by_its_word() {
+        assert_eq!(Fault::new(FaultKind::NotFound, "no app named x").to_string(), "no app named x");
+        for (kind, word) in [
+            (FaultKind::Transient, "transient"),
+            (FaultKind::RateLimited, "rate-limited"),
+            (FaultKind::Unauthorized, "unauthorized"),
+            (FaultKind::NotFound, "not-found"),
+            (FaultKind::Malformed, "malformed"),
+        ] {
+            assert_eq!(kind.to_string(), word);
+        }
+    }
+}

@@ -335,3 +335,6 @@ impl SeenCommit {
         Self { id: reported.trim().to_ascii_lowercase(), relation }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,3 +282,50 @@ pub struct MonitorInfo {
 pub fn report_schema() -> serde_json::Value {
     schemars::schema_for!(Report).to_value()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{
+        file::Request,
+        migrations::{Failure, Standing, Tool},
+    };
+
+    #[test]
+    fn an_outcome_is_flat_in_files() {
+        let fields = |outcome: Option<&Outcome>| serde_json::to_value(OutcomeFields::from(outcome)).unwrap();
+        assert_eq!(fields(None), serde_json::json!({ "outcome": null }));
+        assert_eq!(fields(Some(&Outcome::Live)), serde_json::json!({ "outcome": "live" }));
+        let contained = Outcome::LiveContained { by: "2222222".to_owned() };
+        assert_eq!(
+            fields(Some(&contained)),
+            serde_json::json!({ "outcome": "live_contained", "outcome_by": "2222222" })
+        );
+        let late = Outcome::TimedOut { phase: Phase::Verifying };
+        assert_eq!(fields(Some(&late)), serde_json::json!({ "outcome": "timed_out", "outcome_phase": "verifying" }));
+    }
+
+    #[test]
+    fn each_document_carries_its_own_schema() {
+        let schemas = [Document::Status.schema(), Document::Result.schema(), Request::schema()];
+        let names = schemas.map(|schema| (schema.name, schema.major, schema.minor));
+        assert_eq!(names, [SchemaName::Status, SchemaName::Result, SchemaName::Request].map(|name| (name, 1, 1)));
+    }
+
+    #[test]
+    fn a_report_counts_all_migrations_and_names_at_most_fifty_of_a_kind() {
+        let names = |count: usize| (0..count).map(|it| it.to_string()).collect::<Vec<_>>();
+        let failed = names(52).into_iter().map(|name| Failure { name, error: Some("broken".to_owned()) }).collect();
+        let standing =
+            Standing { applied: 3, pending: names(51), failed, unknown: names(60), undecided: Some("why".to_owned()) };
+        let seen = MigrationsObservation { tool: Some(Tool::GolangMigrate), path: "db".to_owned(), standing };
+        let report = MigrationsReport::from(&seen);
+        assert_eq!((report.tool.as_deref(), report.path.as_str(), report.applied), (Some("golang-migrate"), "db", 3));
+        assert_eq!((report.pending_count, report.unknown_count, report.undecided.as_deref()), (51, 60, Some("why")));
+        assert_eq!((report.pending.as_slice(), report.unknown.as_slice()), (&names(50)[..], &names(50)[..]));
+        assert_eq!((report.failed.len(), report.failed[49].name.as_str()), (50, "49"));
+        assert_eq!(report.failed[0].error.as_deref(), Some("broken"));
+    }
+}

@@ -124,3 +124,58 @@ pub fn read<T: DeserializeOwned>(text: &[u8], expected: SchemaName) -> Result<T,
         if found > u64::from(Schema::MINOR) { FileError::NewerMinor { found, source } } else { unreadable(source) }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::run::Phase;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Body {
+        schema: Schema,
+        phase: Phase,
+    }
+
+    fn file(name: &str, version: &str, phase: &str) -> Result<Body, FileError> {
+        let text = format!(r#"{{"schema": {{"name": "{name}", {version}}}, "phase": "{phase}", "added_later": 1}}"#);
+        read(text.as_bytes(), SchemaName::Status)
+    }
+
+    fn refusal(name: &str, version: &str, phase: &str) -> String {
+        file(name, version, phase).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_minor_version_of_the_major_is_read_as_far_as_it_is_known() {
+        for minor in [0, Schema::MINOR, 7] {
+            let body = file("afterpush.status", &format!(r#""major": 1, "minor": {minor}"#), "deploying").unwrap();
+            let schema = Schema { name: SchemaName::Status, major: 1, minor };
+            assert_eq!(body, Body { schema, phase: Phase::Deploying });
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_the_reason_and_what_to_do() {
+        let newer = refusal("afterpush.status", r#""major": 2, "minor": 0"#, "deploying");
+        assert_eq!(newer, "written in format 2, and this afterpush reads format 1: install the newer afterpush");
+        let newer = refusal("afterpush.status", r#""major": 1, "minor": 2"#, "pondering");
+        assert_eq!(
+            newer,
+            "written in format 1.2, with what this afterpush, of format 1.1, does not know: install the newer afterpush"
+        );
+        let ours = refusal("afterpush.status", r#""major": 1, "minor": 1"#, "pondering");
+        assert_eq!(ours, "not a readable afterpush.status document");
+        let other = refusal("afterpush.result", r#""major": 1, "minor": 1"#, "deploying");
+        assert_eq!(other, r#"this is a "afterpush.result" document, not afterpush.status"#);
+        assert!(matches!(read::<Body>(b"{", SchemaName::Status), Err(FileError::Unreadable(SchemaName::Status, _))));
+    }
+
+    #[test]
+    fn a_document_is_named_in_messages_as_in_files() {
+        for name in [SchemaName::Request, SchemaName::Status, SchemaName::Result] {
+            assert_eq!(serde_json::to_value(name).unwrap(), name.word());
+        }
+    }
+}

@@ -1,7 +1,5 @@
 //! `[push]` as users and strangers write it, and what becomes of it.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::Duration;
 
 use afterpush_core::{

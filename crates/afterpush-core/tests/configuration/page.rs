@@ -1,15 +1,13 @@
 //! The page for users, `docs/configuration.md`, is true: its examples work, and it names every key with its default.
 
-#![allow(clippy::unwrap_used)]
-
 use afterpush_core::{
     config::{ConfigError, DatabaseWords, PROVIDER_KINDS, Source, combine},
     integration::PushRules,
     policy::Policy,
 };
 
-const HEALTH_PAGE: &str = include_str!("../../../docs/health.md");
-const PAGE: &str = include_str!("../../../docs/configuration.md");
+const HEALTH_PAGE: &str = include_str!("../../../../docs/health.md");
+const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
 /// The examples of the page: its blocks of TOML, each with the name of its file in the first line.
 fn examples() -> Vec<&'static str> {
