@@ -13,6 +13,7 @@ mod gits;
 mod hanging;
 mod health;
 mod hook_places;
+mod hostile_hosts;
 mod house;
 mod init;
 mod installer_kills;
