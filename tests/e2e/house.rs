@@ -21,7 +21,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ),
     ("afterpush-cli", &["afterpush-core", "afterpush-store", "afterpush-git"]),
     ("afterpush-testkit", &[]),
-    ("afterpush-tests", &[]),
+    ("afterpush-tests", &["afterpush-core", "afterpush-providers"]),
 ];
 
 /// What must not be linked, by whom, however deep below.

@@ -14,6 +14,7 @@ mod hanging;
 mod health;
 mod hook_input;
 mod hook_places;
+mod hostile_hosts;
 mod house;
 mod init;
 mod installer_kills;

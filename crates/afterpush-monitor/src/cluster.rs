@@ -39,6 +39,7 @@ pub struct Cluster {
     files: Vec<PathBuf>,
     context: Option<String>,
     programs: Programs,
+    limits: Limits,
     /// Made at the first question, and again when the credential has run out.
     connection: Mutex<Option<Connection>>,
 }
@@ -63,7 +64,14 @@ impl Cluster {
         if files.is_empty() {
             files.extend(environment.home.as_ref().map(|home| home.join(".kube/config")));
         }
-        Self { files, context, programs: Programs::for_credentials(push), connection: Mutex::new(None) }
+        let programs = Programs::for_credentials(push);
+        Self { files, context, programs, limits: Limits::default(), connection: Mutex::new(None) }
+    }
+
+    /// The same with other limits of time.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Asks a provider a question, to the reply or a fault.
@@ -71,7 +79,7 @@ impl Cluster {
     /// # Errors
     /// The provider's own fault, the kubeconfig's, or the transport's.
     pub async fn converse(&self, provider: &mut dyn Provider, question: Question) -> Result<Reply, Fault> {
-        converse(provider, question, ("the cluster", Limits::default().question), async |turn| match turn {
+        converse(provider, question, ("the cluster", self.limits.question), async |turn| match turn {
             Turn::Ask(request) => Ok(Carried::Answered(self.send(request).await?)),
             _ => Err(cannot_carry()),
         })
@@ -124,7 +132,7 @@ impl Cluster {
             }
             expires_at = status.expires_at;
         }
-        let mut builder = client(Limits::default()).tls_danger_accept_invalid_certs(config.accept_invalid_certs);
+        let mut builder = client(self.limits).tls_danger_accept_invalid_certs(config.accept_invalid_certs);
         if let Some(certificates) = &config.root_cert {
             let read = |der: &Vec<u8>| {
                 Certificate::from_der(der).map_err(|_| wrong("its certificate authority is no certificate"))
@@ -151,7 +159,7 @@ impl Cluster {
         }
         let headers = on_behalf_of(user)?;
         Ok(Connection {
-            transport: Transport::with(builder, asked.clone(), Limits::default())?,
+            transport: Transport::with(builder, asked.clone(), self.limits)?,
             address: asked,
             credential,
             headers,

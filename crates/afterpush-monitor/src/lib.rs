@@ -12,6 +12,7 @@ pub mod database_address;
 pub mod detach;
 pub mod doctor;
 pub mod driver;
+mod echo;
 pub mod program;
 pub mod pusher;
 pub mod reconcile;

@@ -1,7 +1,7 @@
 //! The sockets of the providers: sends what a provider asks for and hands the response back, within limits of time and size.
 //!
 //! Invariants: a credential goes to the provider's own API and nowhere else, over https or to loopback; no redirect is
-//! followed; no error text holds a URL's query or a credential.
+//! followed; no error text holds a URL's query or a credential, and no answer the one that it was given for.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use reqwest::{Client, ClientBuilder, header, redirect};
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use crate::sharing::Sharing;
+use crate::{echo, sharing::Sharing};
 
 /// How long a provider may take.
 #[derive(Debug, Clone, Copy)]
@@ -105,11 +105,17 @@ impl Transport {
         fresh_for: Duration,
     ) -> Result<(Reply, Pace), Fault> {
         let mut pace = Pace::default();
+        let mut presented = None;
         let reply = converse(provider, question, (self.host(), self.limits.question), async |turn| match turn {
-            Turn::Ask(request) => Ok(Carried::Answered(match &self.sharing {
-                Some(sharing) => sharing.ask(self, request, fresh_for, &mut pace).await?,
-                None => self.send(request).await?,
-            })),
+            Turn::Ask(request) => {
+                presented = request.credential.clone().or(presented.take());
+                let response = match &self.sharing {
+                    Some(sharing) => sharing.ask(self, request, fresh_for, &mut pace).await?,
+                    None => self.send(request).await?,
+                };
+                // A log that is fetched without the credential can hold it all the same.
+                Ok(Carried::Answered(echo::without(response, presented.as_ref())))
+            }
             _ => Err(cannot_carry()),
         })
         .await?;
@@ -176,7 +182,8 @@ impl Transport {
         {
             body.drain(..body.len() - last);
         }
-        Ok(HttpResponse { status: response.status().as_u16(), headers, body })
+        let response = HttpResponse { status: response.status().as_u16(), headers, body };
+        Ok(echo::without(response, request.credential.as_ref()))
     }
 
     /// Refuses what would carry a credential to a stranger, or anything over an open line.

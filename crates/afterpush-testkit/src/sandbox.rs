@@ -321,6 +321,14 @@ pub fn wait_until(what: &str, mut is_it: impl FnMut() -> bool) {
     }
 }
 
+/// A number of `/proc/<process>/status`, such as `VmHWM`, the most memory that it ever held, in KiB. `None` when it has ended.
+#[must_use]
+pub fn memory_kib(process: u32, field: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// Says loudly that a test, or a part of one, cannot run on this machine; `tests/run` lists these at its end.
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 pub fn skipped(test: &str, why: &str) {

@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use afterpush_testkit::{
     digitalocean::Simulator,
-    sandbox::{Sandbox, wait_until},
+    sandbox::{Sandbox, memory_kib, wait_until},
 };
 
 use crate::TARGET;
@@ -27,24 +27,18 @@ pub(crate) fn memory(_: &[usize]) {
         status["targets"][0]["stages"][0]["asked"].as_u64() > Some(10)
     });
     let pid = sandbox.monitors()[0];
-    let field = |name: &str| -> u64 {
-        let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    };
+    let field = |name: &str| memory_kib(pid.unsigned_abs(), name).unwrap();
     println!(
         "monitor that has polled a provider ten times: {:.1} MiB resident, of which {:.1} MiB are its own memory; the rest are \
          pages of programs and libraries",
-        field("VmRSS:") as f64 / 1024.0,
-        field("RssAnon:") as f64 / 1024.0
+        field("VmRSS") as f64 / 1024.0,
+        field("RssAnon") as f64 / 1024.0
     );
     let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
     wait_until("sleep", || {
         fs::read_to_string(format!("/proc/{}/comm", sleeper.id())).is_ok_and(|name| name.trim() == "sleep")
     });
-    let text = fs::read_to_string(format!("/proc/{}/status", sleeper.id())).unwrap();
-    let resident = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap().split_whitespace().nth(1).unwrap();
-    println!("baseline, sleep(1): {:.1} MiB resident", resident.parse::<f64>().unwrap() / 1024.0);
+    println!("baseline, sleep(1): {:.1} MiB resident", memory_kib(sleeper.id(), "VmRSS").unwrap() as f64 / 1024.0);
     let _ = sleeper.kill();
     let _ = sleeper.wait();
 }

@@ -1,0 +1,121 @@
+//! A host that means harm, against the real programs: a push ends undecided, the token stays with the host that it is for, and
+//! the monitor stays small.
+
+use std::{thread, time::Duration};
+
+use afterpush_core::text::is_misleading;
+use afterpush_testkit::{
+    canary,
+    hostile::{CREDENTIAL, Harm, Server},
+    sandbox::{Project, Said, Sandbox, memory_kib, wait_until},
+};
+
+use crate::scene::{SHORT, TARGET, monitor_of};
+
+/// What a monitor may have held at most, the pages of a debugging build's program included.
+const MOST_MEMORY_KIB: u64 = 96 * 1024;
+/// What would act on a terminal, turn text round, or hide in it, in JSON.
+const EVIL: &str = r"\u001b]0;owned\u0007\u001b[2J\u009b31m\u202egpj.exe\u2066\u200b\u0008\n";
+
+/// One way to do harm, from the push to the result.
+fn suffer(name: &str, harm: impl Fn(&str) -> Harm) -> u64 {
+    let server = Server::bystander();
+    let sandbox = Sandbox::new();
+    let url = server.url();
+    let policy = format!("{SHORT}registration_deadline = \"1m\"\ndeadline = \"5s\"\n");
+    sandbox.user_config(&format!("[provider.digitalocean]\napi_url = \"{url}\"\n[policy]\n{policy}"));
+    let project = sandbox.project(TARGET);
+    let commit = project.head();
+    server.change(harm(&commit));
+    let token = format!("canary_{name}_7f3a91d2c4e85b60a1f2d3c4b5a69788776655443322110ffeeddccbb");
+    let mut push = project.push_command(&["origin", "main"]);
+    let said = Said::of(push.env("DIGITALOCEAN_ACCESS_TOKEN", &token).env("AFTERPUSH_LOG", "debug"));
+    assert_eq!(said.code, Some(0), "{name}: {said:?}");
+
+    let monitor = monitor_of(&sandbox).unsigned_abs();
+    wait_until("the host to be asked", || server.asked() > 0);
+    undecided(name, &project, &commit);
+    let places = canary::found_in_processes(&token);
+    assert!(places.is_empty(), "{name}: the token stands in {places:?}");
+    let mut peak = 0;
+    wait_until("the end of the monitor", || {
+        let held = memory_kib(monitor, "VmHWM");
+        peak = held.unwrap_or(peak);
+        held.is_none()
+    });
+
+    let result = project.result(&commit);
+    assert_eq!(result["outcome"], "timed_out", "{name}: {result:#}");
+    let said = project.deploy_status(&[]);
+    assert_eq!(said.code, Some(1), "{name}: {said:?}");
+    let texts = [&said.stdout, &project.deploy_status(&["--json"]).stdout, &project.afterpush(&["logs"]).stdout];
+    for text in texts {
+        let bad = text.chars().find(|c| *c != '\n' && (c.is_control() || is_misleading(*c)));
+        assert!(bad.is_none() && !text.contains(r"\u001b"), "{name}: {bad:?} in {text:?}");
+    }
+    assert!(server.heard().contains(&format!("Bearer {token}")), "{name}: the host itself is given the token");
+    // The start of it is a leak as well: texts are cut.
+    let places = canary::found_below(sandbox.path(), &token[..24]);
+    assert!(places.is_empty(), "{name}: the token stands in {places:?}");
+    assert!(0 < peak && peak < MOST_MEMORY_KIB, "{name}: the monitor held {peak} KiB");
+    peak
+}
+
+/// It goes on, and says what is wrong.
+fn undecided(name: &str, project: &Project<'_>, commit: &str) {
+    let status = project.status(commit, "a question", |status| status["targets"].is_array());
+    assert!(status["outcome"].is_null(), "{name}: {status:#}");
+    assert_eq!(project.deploy_status(&[]).code, Some(2), "{name}");
+}
+
+/// An answer that fits every question: the app, and its one deployment, of the commit, with evil names.
+fn evil_names(commit: &str) -> Harm {
+    let app = "4f6c71e2-1e90-4762-9fee-6cc4a0a9f2cf";
+    let spec = format!(
+        r#"{{"name":"storefront","services":[{{"name":"web{EVIL}","github":{{"repo":"acme/web","branch":"main","deploy_on_push":true}}}}]}}"#
+    );
+    let step = format!(r#"{{"name":"{EVIL}","status":"RUNNING","message_base":"{EVIL}","component_name":"{EVIL}"}}"#);
+    let deployment = format!(
+        r#"{{"id":"b6bdf840-2854-4f87-a36c-5f231c617c84","spec":{spec},"services":[{{"name":"web{EVIL}","source_commit_hash":"{commit}"}}],
+        "phase":"{EVIL}ACTIVE","cause":"{EVIL}","created_at":"2999-01-01T00:00:00Z","updated_at":"2999-01-01T00:00:00Z",
+        "progress":{{"success_steps":1,"total_steps":6,"steps":[{step}]}}}}"#
+    );
+    let app = format!(
+        r#"{{"id":"{app}","spec":{spec},"live_url":"https://x.example/{EVIL}","active_deployment":{deployment}}}"#
+    );
+    Harm::Answer(
+        200,
+        format!(
+            r#"{{"apps":[{app}],"app":{app},"deployments":[{deployment}],"deployment":{deployment},"meta":{{"total":1}},"links":{{}}}}"#
+        ),
+    )
+}
+
+#[test]
+fn a_host_that_means_harm_gets_no_verdict_no_token_and_no_memory() {
+    let other = Server::bystander();
+    let repeated = |status| {
+        let body = format!(r#"{{"id":"{CREDENTIAL}","message":"bad token {CREDENTIAL}","apps":"{CREDENTIAL}"}}"#);
+        move |_: &str| Harm::Answer(status, body.clone())
+    };
+    let peaks = thread::scope(|scope| {
+        let away = Harm::Redirect(other.url());
+        let harms: Vec<(&str, Box<dyn Fn(&str) -> Harm + Send>)> = vec![
+            ("redirect", Box::new(move |_| away.clone())),
+            ("endless", Box::new(|_| Harm::Endless)),
+            ("trickle", Box::new(|_| Harm::Trickle(Duration::from_secs(1)))),
+            ("headers", Box::new(|_| Harm::Headers)),
+            ("bomb", Box::new(|_| Harm::Bomb)),
+            ("names", Box::new(evil_names)),
+            ("repeated", Box::new(repeated(500))),
+            ("accepted", Box::new(repeated(200))),
+        ];
+        let threads: Vec<_> =
+            harms.into_iter().map(|(name, harm)| (name, scope.spawn(move || suffer(name, harm)))).collect();
+        threads.into_iter().map(|(name, thread)| (name, thread.join().unwrap())).collect::<Vec<_>>()
+    });
+    assert_eq!(other.heard(), "", "nobody called the other host");
+    for (name, kib) in peaks {
+        println!("{name}: the monitor held at most {} MiB", kib.div_ceil(1024));
+    }
+}
