@@ -1,4 +1,4 @@
-//! Test support: a hermetic place for git and the programs, simulators of hosting providers, the real hook managers.
+//! Test support: a hermetic place for git and the programs, simulators of hosting providers, real programs from their packages.
 
 #![forbid(unsafe_code)]
 
@@ -7,4 +7,5 @@ pub mod digitalocean;
 pub mod health;
 pub mod managers;
 pub mod migration_tools;
+pub mod prism;
 pub mod sandbox;
