@@ -23,7 +23,7 @@ use afterpush_core::{
     observation::{Deployment as Observed, DeploymentState, ProviderObservation, Serving},
     text::one_line,
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use self::answer::{Account, Deployment, Envelope, Log, Project, Refusal};
 use crate::{
@@ -318,7 +318,7 @@ impl Converse for Cloudflare {
         let (count, thing) = match &self.account {
             Some(account) => {
                 let response = line.ask(self.projects(account, 1)).await;
-                let (projects, total) = counted::<Vec<Project>>(&response, asked("the account's Pages projects"))?;
+                let (projects, total) = counted::<Vec<IgnoredAny>>(&response, asked("the account's Pages projects"))?;
                 (total.unwrap_or(projects.len()), "Pages project")
             }
             None => (self.accounts(line).await?.len(), "account"),

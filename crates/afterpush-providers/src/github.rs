@@ -214,9 +214,10 @@ impl GitHub {
     }
 }
 
+/// The vendor recommends a form of its own, which its own description does not know.
 fn versioned(mut request: HttpRequest) -> HttpRequest {
-    request.headers =
-        vec![("accept", "application/vnd.github+json".to_owned()), ("x-github-api-version", "2022-11-28".to_owned())];
+    let accept = "application/vnd.github+json, application/json".to_owned();
+    request.headers = vec![("accept", accept), ("x-github-api-version", "2022-11-28".to_owned())];
     request
 }
 

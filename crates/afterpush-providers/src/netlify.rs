@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// The vendor's own address.
-const API: &str = "https://api.netlify.com";
+const API: &str = "https://api.netlify.com/api/v1";
 
 /// What the registry knows of it.
 pub(crate) const ENTRY: Entry = Entry {
@@ -113,8 +113,7 @@ impl Netlify {
         let mut found = Vec::new();
         for page in 1..=MOST_SITE_PAGES {
             let query = [("filter", "all"), ("page", &page.to_string()), ("per_page", &SITES_PER_PAGE.to_string())];
-            let request =
-                self.api.get(&["api", "v1", "sites"], &query).at_most(LARGEST_SITES).reading(answer::OF_SITES);
+            let request = self.api.get(&["sites"], &query).at_most(LARGEST_SITES).reading(answer::OF_SITES);
             let sites: Vec<Site> = response::json(&line.ask(request).await, asked("the list of sites"))?;
             let is_last = sites.len() < SITES_PER_PAGE;
             found.extend(sites.into_iter().filter(|it| it.repository().as_ref() == Some(repository)));
@@ -126,7 +125,7 @@ impl Netlify {
     }
 
     async fn read_site(&self, line: &Line, site: &str) -> Result<Site, Fault> {
-        let request = self.api.get(&["api", "v1", "sites", site], &[]).reading(answer::OF_SITES);
+        let request = self.api.get(&["sites", site], &[]).reading(answer::OF_SITES);
         let response = line.ask(request).await;
         if response.status == 404 {
             // The same answer as to a token that may not see it.
@@ -146,7 +145,7 @@ impl Netlify {
             let (page, per_page) = (page.to_string(), DEPLOYS_PER_PAGE.to_string());
             let mut query = vec![("page", page.as_str()), ("per_page", per_page.as_str())];
             query.extend(self.branch.as_deref().map(|branch| ("branch", branch)));
-            let path = ["api", "v1", "sites", site.id.as_str(), "deploys"];
+            let path = ["sites", site.id.as_str(), "deploys"];
             let request = self.api.get(&path, &query).reading(answer::OF_DEPLOYS);
             let deploys: Vec<Deploy> = response::json(&line.ask(request).await, asked("the site's deploys"))?;
             let is_last = deploys.len() < DEPLOYS_PER_PAGE;
@@ -257,7 +256,7 @@ impl Converse for Netlify {
         let Some(id) = &self.followed else {
             return Err(Fault::new(FaultKind::NotFound, "there is no deploy of the commit whose log could be read"));
         };
-        let request = self.api.get(&["api", "v1", "deploys", id.as_str(), "log"], &[]).at_most(LARGEST_LOG);
+        let request = self.api.get(&["deploys", id.as_str(), "log"], &[]).at_most(LARGEST_LOG);
         let lines: Vec<Option<LogLine>> = response::json(&line.ask(request).await, asked("the deploy's log"))?;
         let lines: Vec<&str> = lines.iter().flatten().filter_map(LogLine::text).collect();
         if lines.is_empty() {
@@ -267,8 +266,7 @@ impl Converse for Netlify {
     }
 
     async fn credentials(&mut self, line: &Line) -> Result<String, Fault> {
-        let user: User =
-            response::json(&line.ask(self.api.get(&["api", "v1", "user"], &[])).await, asked("the account"))?;
+        let user: User = response::json(&line.ask(self.api.get(&["user"], &[])).await, asked("the account"))?;
         Ok(match user.site_count {
             1 => "sees 1 site".to_owned(),
             count => format!("sees {count} sites"),

@@ -1,5 +1,5 @@
 //! Test support: a hermetic place for git and the programs, simulators of hosting providers, a server that means
-//! harm, the real hook managers.
+//! harm, real programs from their packages.
 
 #![forbid(unsafe_code)]
 
@@ -10,5 +10,6 @@ pub mod health;
 pub mod hostile;
 pub mod managers;
 pub mod migration_tools;
+pub mod prism;
 pub mod sandbox;
 pub mod settings;

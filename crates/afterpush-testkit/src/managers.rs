@@ -116,7 +116,8 @@ impl Manager {
     }
 }
 
-fn on_node(script: &Path) -> Result<Vec<OsString>, String> {
+/// A script and the node that runs it.
+pub(crate) fn on_node(script: &Path) -> Result<Vec<OsString>, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let node = std::env::split_paths(&path).map(|place| place.join("node")).find(|path| path.exists());
     Ok(vec![node.ok_or("node is not in the path")?.into(), script.into()])

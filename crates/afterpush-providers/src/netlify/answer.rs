@@ -165,7 +165,7 @@ impl Deploy {
 /// `GET /user`
 #[derive(Debug, Deserialize)]
 pub(super) struct User {
-    pub(super) site_count: u64,
+    pub(super) site_count: i64,
 }
 
 /// A line of a deploy's log.
