@@ -1,6 +1,6 @@
 //! From configuration and credentials to what can be asked: the plan for the machine, and the things that answer it.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, path::Path, rc::Rc, time::Duration};
 
 use afterpush_core::{
     config::{Config, HealthAddress, ProviderConfig, Target},
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug, Error)]
 pub enum SourcesError {
     /// The provider's table is wrong.
-    #[error("target {target:?}: {source}")]
+    #[error("target {target:?}")]
     Provider {
         /// The target.
         target: String,
@@ -71,6 +71,16 @@ struct TargetSources {
 pub struct ProviderSource {
     line: Line,
     provider: Mutex<Box<dyn Provider>>,
+}
+
+/// What a provider is asked with, beside the token that it was set up with.
+pub enum With<'a> {
+    /// Nothing.
+    Nothing,
+    /// The files of the kubeconfig that there are.
+    Kubeconfig(Vec<&'a Path>),
+    /// These variables, for its program.
+    Variables(Vec<String>),
 }
 
 enum Line {
@@ -119,6 +129,18 @@ impl ProviderSource {
     #[must_use]
     pub fn is_on_loopback(&self) -> bool {
         matches!(&self.line, Line::Web(transport) if transport.is_on_loopback())
+    }
+
+    /// What it is asked with.
+    pub async fn with(&self) -> With<'_> {
+        match &self.line {
+            Line::Web(_) => With::Nothing,
+            Line::Cluster(cluster) => With::Kubeconfig(cluster.files().collect()),
+            Line::Program(_) => match self.provider.lock().await.carrier() {
+                Carrier::Program { variables } => With::Variables(variables),
+                _ => With::Nothing,
+            },
+        }
     }
 
     /// Asks the provider. What another monitor knows serves when it is younger than `fresh_for`.
