@@ -102,20 +102,23 @@ impl ProviderSource {
         environment: &Environment,
         sharing: Option<Sharing>,
     ) -> Result<Self, SourcesError> {
-        let api = setup.api_url.clone().unwrap_or_else(|| registry::api_url(kind).to_owned());
+        let (api, further) = match setup.api_url.clone() {
+            Some(users) => (users, &[][..]),
+            None => (registry::api_url(kind).to_owned(), registry::further_addresses(kind)),
+        };
         let provider = registry::build(kind, setup)
             .map_err(|source| SourcesError::Provider { target: target.to_owned(), source })?;
         let address = |fault| SourcesError::Address { target: target.to_owned(), fault };
-        let web = |api: &str| {
-            let transport = Transport::new(api).map_err(address)?;
+        let web = |api: &str, further: &[&str]| {
+            let transport = Transport::new(api).map_err(address)?.and(further);
             Ok(Line::Web(Box::new(match sharing {
                 Some(sharing) => transport.sharing(sharing),
                 None => transport,
             })))
         };
         let line = match provider.carrier() {
-            Carrier::Api => web(&api)?,
-            Carrier::Web(api) => web(&api)?,
+            Carrier::Api => web(&api, further)?,
+            Carrier::Web(api) => web(&api, &[])?,
             Carrier::Cluster { context } => Line::Cluster(Box::new(Cluster::new(context, push, environment))),
             Carrier::Program { variables } => Line::Program(
                 Programs::new(&variables, push, environment)
