@@ -9,6 +9,7 @@ mod courtesies;
 mod crashes;
 mod demo;
 mod disks;
+mod doctor;
 mod gits;
 mod hanging;
 mod health;

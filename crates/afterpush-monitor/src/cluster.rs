@@ -4,7 +4,11 @@
 //! Invariants: the credential goes to the cluster's own address only; a text of the kubeconfig never reaches a fault, but for the
 //! names of contexts and files.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use afterpush_core::fault::{Fault, FaultKind};
 use afterpush_providers::{
@@ -72,6 +76,11 @@ impl Cluster {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The files of the kubeconfig that there are.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path).filter(|file| file.exists())
     }
 
     /// Asks a provider a question, to the reply or a fault.
@@ -170,7 +179,7 @@ impl Cluster {
     /// The kubeconfig: all files that there are, the first one's say counting.
     fn read(&self) -> Result<Kubeconfig, Fault> {
         let mut merged: Option<Kubeconfig> = None;
-        for file in self.files.iter().filter(|file| file.exists()) {
+        for file in self.files() {
             let read = Kubeconfig::read_from(file).map_err(refused)?;
             merged = Some(match merged {
                 None => read,

@@ -46,7 +46,7 @@ pub enum CredentialsError {
     },
 }
 
-/// A token and where it was found.
+/// A token, or another secret, and where it was found.
 #[derive(Debug)]
 pub struct Found {
     /// The token.
@@ -68,14 +68,13 @@ pub fn find(
     environment: &Environment,
 ) -> Result<Option<Found>, CredentialsError> {
     if let Some(name) = registry::token_variable(&provider.kind, &provider.settings) {
-        let found = |token| Found { token, api_url: None, place: format!("the variable {name}") };
-        return Ok(find_variable(name, push, environment)?.map(found));
+        return find_variable(name, push, environment);
     }
     let kind = provider.kind.as_str();
     let names = registry::credential_names(kind);
     for name in names {
-        if let Some(token) = push.get(name) {
-            return Ok(Some(Found { token, api_url: None, place: format!("the environment variable {name}") }));
+        if let Some(found) = in_environment(name, push) {
+            return Ok(Some(found));
         }
     }
     for file in credentials_files(environment)? {
@@ -105,11 +104,18 @@ pub fn find_variable(
     name: &str,
     push: &PushEnvironment,
     environment: &Environment,
-) -> Result<Option<Secret>, CredentialsError> {
-    if let Some(value) = push.get(name) {
-        return Ok(Some(value));
+) -> Result<Option<Found>, CredentialsError> {
+    if let Some(found) = in_environment(name, push) {
+        return Ok(Some(found));
     }
-    Ok(credentials_files(environment)?.iter().find_map(|file| file.variable(name)))
+    let found = |file: &CredentialsFile| {
+        Some(Found { token: file.variable(name)?, api_url: None, place: file.path.display().to_string() })
+    };
+    Ok(credentials_files(environment)?.iter().find_map(found))
+}
+
+fn in_environment(name: &str, push: &PushEnvironment) -> Option<Found> {
+    Some(Found { token: push.get(name)?, api_url: None, place: format!("the environment variable {name}") })
 }
 
 /// The user's credentials: tokens as `[<provider>] token = "..."`, and variables as `NAME = "..."` at the top.
@@ -237,8 +243,8 @@ mod tests {
         fs::write(&file, "DIGITALOCEAN_TOKEN = \"by-name\"\nDATABASE_URL = \"sqlite:x\"\n").unwrap();
         assert_eq!(look("{}").unwrap().unwrap().token.expose(), "by-name");
         let variable = |text: &str| find_variable("DATABASE_URL", &push(text), &environment(home.path())).unwrap();
-        assert_eq!(variable("{}").unwrap().expose(), "sqlite:x");
-        assert_eq!(variable(r#"{"DATABASE_URL":"sqlite:y"}"#).unwrap().expose(), "sqlite:y");
+        assert_eq!(variable("{}").unwrap().token.expose(), "sqlite:x");
+        assert_eq!(variable(r#"{"DATABASE_URL":"sqlite:y"}"#).unwrap().token.expose(), "sqlite:y");
     }
 
     #[test]

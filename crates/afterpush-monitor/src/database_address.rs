@@ -47,7 +47,7 @@ struct Lookup<'a> {
 impl Lookup<'_> {
     fn variable(&self, name: &str) -> Result<Option<String>, String> {
         let found = find_variable(name, self.push, self.environment).map_err(told)?;
-        Ok(found.map(|secret| secret.expose().to_owned()))
+        Ok(found.map(|found| found.token.expose().to_owned()))
     }
 
     /// `DB_HOST`, `DB_PORT` and so on; also as PostgreSQL names them, `PGDATABASE` and `PGPASSWORD`.

@@ -50,8 +50,8 @@ impl Programs {
     pub fn new(names: &[String], push: &PushEnvironment, environment: &Environment) -> Result<Self, CredentialsError> {
         let mut variables = Vec::new();
         for name in names {
-            if let Some(value) = credentials::find_variable(name, push, environment)? {
-                variables.push((name.clone(), value));
+            if let Some(found) = credentials::find_variable(name, push, environment)? {
+                variables.push((name.clone(), found.token));
             }
         }
         Ok(Self { variables, prints_secrets: false })

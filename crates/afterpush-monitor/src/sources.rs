@@ -1,6 +1,6 @@
 //! From configuration and credentials to what can be asked: the plan for the machine, and the things that answer it.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, path::Path, rc::Rc, time::Duration};
 
 use afterpush_core::{
     config::{Config, HealthAddress, ProviderConfig, Target},
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug, Error)]
 pub enum SourcesError {
     /// The provider's table is wrong.
-    #[error("target {target:?}: {source}")]
+    #[error("target {target:?}")]
     Provider {
         /// The target.
         target: String,
@@ -73,6 +73,16 @@ pub struct ProviderSource {
     provider: Mutex<Box<dyn Provider>>,
 }
 
+/// What a provider is asked with, beside the token that it was set up with.
+pub enum With<'a> {
+    /// Nothing.
+    Nothing,
+    /// The files of the kubeconfig that there are.
+    Kubeconfig(Vec<&'a Path>),
+    /// These variables, for its program.
+    Variables(Vec<String>),
+}
+
 enum Line {
     Web(Box<Transport>),
     Cluster(Box<Cluster>),
@@ -92,20 +102,23 @@ impl ProviderSource {
         environment: &Environment,
         sharing: Option<Sharing>,
     ) -> Result<Self, SourcesError> {
-        let api = setup.api_url.clone().unwrap_or_else(|| registry::api_url(kind).to_owned());
+        let (api, further) = match setup.api_url.clone() {
+            Some(users) => (users, &[][..]),
+            None => (registry::api_url(kind).to_owned(), registry::further_addresses(kind)),
+        };
         let provider = registry::build(kind, setup)
             .map_err(|source| SourcesError::Provider { target: target.to_owned(), source })?;
         let address = |fault| SourcesError::Address { target: target.to_owned(), fault };
-        let web = |api: &str| {
-            let transport = Transport::new(api).map_err(address)?;
+        let web = |api: &str, further: &[&str]| {
+            let transport = Transport::new(api).map_err(address)?.and(further);
             Ok(Line::Web(Box::new(match sharing {
                 Some(sharing) => transport.sharing(sharing),
                 None => transport,
             })))
         };
         let line = match provider.carrier() {
-            Carrier::Api => web(&api)?,
-            Carrier::Web(api) => web(&api)?,
+            Carrier::Api => web(&api, further)?,
+            Carrier::Web(api) => web(&api, &[])?,
             Carrier::Cluster { context } => Line::Cluster(Box::new(Cluster::new(context, push, environment))),
             Carrier::Program { variables } => Line::Program(
                 Programs::new(&variables, push, environment)
@@ -119,6 +132,18 @@ impl ProviderSource {
     #[must_use]
     pub fn is_on_loopback(&self) -> bool {
         matches!(&self.line, Line::Web(transport) if transport.is_on_loopback())
+    }
+
+    /// What it is asked with.
+    pub async fn with(&self) -> With<'_> {
+        match &self.line {
+            Line::Web(_) => With::Nothing,
+            Line::Cluster(cluster) => With::Kubeconfig(cluster.files().collect()),
+            Line::Program(_) => match self.provider.lock().await.carrier() {
+                Carrier::Program { variables } => With::Variables(variables),
+                _ => With::Nothing,
+            },
+        }
     }
 
     /// Asks the provider. What another monitor knows serves when it is younger than `fresh_for`.

@@ -51,6 +51,8 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 pub struct Transport {
     client: Client,
     api: Url,
+    /// Other addresses of the same vendor's that may be sent the credential.
+    further: Vec<Url>,
     limits: Limits,
     sharing: Option<Sharing>,
 }
@@ -84,7 +86,13 @@ impl Transport {
             return Err(Fault::new(FaultKind::Malformed, "the provider's address must be https, or http on loopback"));
         }
         let client = client.build().map_err(|error| Fault::new(FaultKind::Transient, describe(error)))?;
-        Ok(Self { client, api, limits, sharing: None })
+        Ok(Self { client, api, further: Vec::new(), limits, sharing: None })
+    }
+
+    /// Sends credentials to the origins of these addresses of the same vendor's as well. One that is no address counts for nothing.
+    #[must_use]
+    pub fn and(self, further: &[&str]) -> Self {
+        Self { further: further.iter().filter_map(|address| Url::parse(address).ok()).collect(), ..self }
     }
 
     /// Shares what it gets with the user's other monitors, and takes turns with them.
@@ -195,7 +203,8 @@ impl Transport {
         if !is_safe(&url, loopback_is_ours) {
             return refuse("an address in the answer is neither https nor on this machine's own provider");
         }
-        if request.credential.is_some() && url.origin() != self.api.origin() {
+        let mut own = std::iter::once(&self.api).chain(&self.further);
+        if request.credential.is_some() && !own.any(|it| it.origin() == url.origin()) {
             return refuse("refused to send the credential to another host than the provider's API");
         }
         Ok(url)
@@ -370,6 +379,12 @@ mod tests {
         let fault = ask(&api.uri(), vec![get(other.uri())]).await.unwrap_err();
         assert!(fault.message.contains("another host"), "{fault}");
         assert!(other.received_requests().await.unwrap().is_empty());
+        // One of the same vendor's is named for it.
+        let transport = Transport::new(&api.uri()).unwrap().and(&[&other.uri(), "nonsense"]);
+        let mut script = Script([get(other.uri())].into());
+        transport.converse(&mut script, Question::Observe, Duration::ZERO).await.unwrap();
+        assert_eq!(other.received_requests().await.unwrap()[0].headers["authorization"], "Bearer canary-token");
+        other.reset().await;
         // A log on this machine without the credential is fetched, because the provider is on this machine too.
         let log = HttpRequest { credential: None, ..get(other.uri()) };
         ask(&api.uri(), vec![log.clone()]).await.unwrap();

@@ -1,11 +1,12 @@
 //! Fly.io: follows the machines that run the image of one commit.
 //!
-//! One call for each observation: the app's machines, with the labels of their images. The vendor keeps releases and logs at
-//! another host than machines, where the token is not sent.
+//! Calls for one observation: the app's machines, with the labels of their images; and while there are none of the commit, or not
+//! all of them are well, the app's releases, which are at another host of the vendor's.
 //!
-//! Source: the vendor's Machines API.
+//! Source: the vendor's Machines API, and for the releases its GraphQL schema.
 
 mod answer;
+mod release;
 mod standing;
 
 #[cfg(test)]
@@ -17,8 +18,9 @@ use afterpush_core::{
     text::one_line,
 };
 use serde::Deserialize;
+use serde_json::json;
 
-use self::answer::{App, Machine};
+use self::answer::{App, Machine, Release, Releases};
 use crate::{
     Credential, Secret, Setup, SetupError,
     api::Api,
@@ -31,6 +33,9 @@ use crate::{
 
 /// The vendor's own address.
 const API: &str = "https://api.machines.dev/v1";
+
+/// The vendor's other address, for its releases. Where the user names an address, both are there.
+pub(crate) const OF_RELEASES: &str = "https://api.fly.io";
 
 /// What the registry knows of it.
 pub(crate) const ENTRY: Entry = Entry {
@@ -50,6 +55,7 @@ const LONGEST_OUTPUT: usize = 2000;
 #[derive(Clone)]
 struct Fly {
     api: Api,
+    releases: Api,
     app: String,
     pushed: Pushed,
     /// The commit's release, once its machines were seen.
@@ -71,8 +77,10 @@ impl Fly {
     fn new(setup: Setup) -> Result<Self, SetupError> {
         let settings = Settings::new("fly", &setup.settings, &["app"])?;
         let credential = setup.token.as_ref().map(credential);
+        let api = |own| Api::new(setup.api_url.as_deref().unwrap_or(own), credential.clone()).ok_or_else(wrong_address);
         Ok(Self {
-            api: Api::new(setup.api_url.as_deref().unwrap_or(API), credential).ok_or_else(wrong_address)?,
+            api: api(API)?,
+            releases: api(OF_RELEASES)?,
             app: settings.needed("app")?,
             pushed: Pushed { commit: setup.commit, at: setup.pushed_at },
             seen: None,
@@ -84,8 +92,12 @@ impl Fly {
     fn named_by<'a>(&self, machine: &'a Machine) -> Option<&'a str> {
         match machine.commit() {
             Some(commit) => Some(commit).filter(|commit| self.pushed.is_in_full(commit)),
-            None => machine.tag()?.split(['-', '_', '.']).find(|word| self.pushed.is(word)),
+            None => self.named_by_tag(machine.tag()?),
         }
+    }
+
+    fn named_by_tag<'a>(&self, tag: &'a str) -> Option<&'a str> {
+        tag.split(['-', '_', '.']).find(|word| self.pushed.is(word))
     }
 
     fn serving(&self, machines: &[&Machine], site_url: Option<String>) -> Option<Serving> {
@@ -100,6 +112,19 @@ impl Fly {
         })
     }
 
+    fn observed(&self, release: Option<i64>, state: DeploymentState, raw: String, commit: &str) -> Observed {
+        Observed {
+            id: release.map_or_else(|| "machines".to_owned(), |release| format!("v{release}")),
+            state,
+            raw,
+            commit: self.pushed.seen(commit),
+            url: url::Url::parse(&format!("https://fly.io/apps/{}/monitoring", self.app)).ok().map(Into::into),
+            site_url: None,
+            progress: None,
+            reason: None,
+        }
+    }
+
     fn observation(&mut self, machines: &[Machine]) -> ProviderObservation {
         let machines: Vec<&Machine> = machines.iter().filter(|it| it.runs_the_app()).collect();
         let (ours, others): (Vec<&Machine>, Vec<&Machine>) =
@@ -109,15 +134,9 @@ impl Fly {
             .any(|it| it.serves())
             .then(|| format!("https://{}.fly.dev", self.app))
             .filter(|url| crate::answer::is_web_address(url));
-        let observed = |release: Option<i64>, state, raw: String, commit: &str| Observed {
-            id: release.map_or_else(|| "machines".to_owned(), |release| format!("v{release}")),
-            state,
-            raw,
-            commit: self.pushed.seen(commit),
-            url: url::Url::parse(&format!("https://fly.io/apps/{}/monitoring", self.app)).ok().map(Into::into),
+        let observed = |release, state, raw, commit: &str| Observed {
             site_url: site_url.clone(),
-            progress: None,
-            reason: None,
+            ..self.observed(release, state, raw, commit)
         };
         let release = ours.iter().filter_map(|it| it.release()).max();
         let deployment = match ours.first().and_then(|it| self.named_by(it)) {
@@ -152,6 +171,56 @@ impl Fly {
     }
 }
 
+impl Fly {
+    /// The newest releases. The machines are known without them: an answer that is none is no trouble.
+    async fn read_releases(&self, line: &Line) -> Vec<Release> {
+        let query = json!({"query": answer::RELEASES, "variables": {"app": self.app}});
+        let response = line.ask(self.releases.post(&["graphql"], &query).reading(answer::OF_RELEASES)).await;
+        response::json::<Releases>(&response, asked("the app's releases")).map(Releases::all).unwrap_or_default()
+    }
+
+    /// What the release of the commit's machines says of a rollout that goes on: how it ended, when it did.
+    fn end_of_rollout(&mut self, deployment: Observed, releases: &[Release]) -> Observed {
+        let ours = self.seen.as_ref().map(|it| it.release);
+        let release = releases.iter().find(|it| Some(it.version) == ours);
+        let ended = release.and_then(|it| Some((it, release::state(it).filter(|state| release::has_ended(*state))?)));
+        let Some((release, state)) = ended else { return deployment };
+        let why = deployment.progress.as_deref().or(Some(&release.description));
+        let reason = release::told(release, why);
+        self.account = Some(reason.clone());
+        let raw = format!("release {}", one_line(&release.status, 40));
+        Observed { state, raw, progress: None, reason: Some(reason), ..deployment }
+    }
+
+    /// The commit's release while it has no machines of the app: none yet, or none because it failed before. It is told by the tag
+    /// of its image, or by the machine of its release command.
+    fn before_machines(&mut self, machines: &[Machine], releases: &[Release]) -> Option<Observed> {
+        let command = machines
+            .iter()
+            .filter(|it| it.runs_the_release_command() && it.release().is_some() && self.named_by(it).is_some())
+            .max_by_key(|it| it.release());
+        let by_command = |it: &Release| command.is_some_and(|command| command.release() == Some(it.version));
+        let by_tag = |it: &Release| it.tag().is_some_and(|tag| self.named_by_tag(tag).is_some());
+        let ours = releases.iter().filter(|it| by_command(it) || by_tag(it)).max_by_key(|it| it.version)?;
+        let state = release::state(ours).filter(|_| !self.pushed.is_before(ours.created_at))?;
+        let command = command.filter(|_| by_command(ours));
+        let named = command.and_then(|it| self.named_by(it)).or_else(|| self.named_by_tag(ours.tag()?))?.to_owned();
+        let raw = format!("release {}", one_line(&ours.status, 40));
+        let mut deployment = self.observed(Some(ours.version), state, raw, &named);
+        if release::has_ended(state) {
+            let exit = command
+                .and_then(Machine::crash)
+                .map(|exit| format!("its release command {}", standing::in_words(exit)));
+            let reason = release::told(ours, exit.as_deref().or(Some(&ours.description)));
+            self.account = Some(reason.clone());
+            deployment.reason = Some(reason);
+        } else {
+            deployment.progress = command.map(|_| "its release command runs".to_owned());
+        }
+        Some(deployment)
+    }
+}
+
 /// What the machines tell about a failure, for want of their log.
 fn account(machines: &[&Machine], reason: Option<&str>) -> String {
     let mut text = String::new();
@@ -177,7 +246,19 @@ impl Converse for Fly {
             return Err(Fault::new(FaultKind::NotFound, text));
         }
         let machines: Vec<Machine> = response::json(&response, asked("the app's machines"))?;
-        Ok(self.observation(&machines))
+        let mut observation = self.observation(&machines);
+        match observation.deployment.take() {
+            None => {
+                let releases = self.read_releases(line).await;
+                observation.deployment = self.before_machines(&machines, &releases);
+            }
+            Some(rollout) if rollout.state == DeploymentState::Deploying => {
+                let releases = self.read_releases(line).await;
+                observation.deployment = Some(self.end_of_rollout(rollout, &releases));
+            }
+            settled => observation.deployment = settled,
+        }
+        Ok(observation)
     }
 
     async fn failure_log(&mut self, _: &Line) -> Result<String, Fault> {

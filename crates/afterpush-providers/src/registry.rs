@@ -61,6 +61,12 @@ pub fn api_url(kind: &str) -> &'static str {
     entry(kind).map_or("", |entry| entry.api_url)
 }
 
+/// Further addresses of the vendor's own that its token is for. They do not count when the user's configuration names one.
+#[must_use]
+pub fn further_addresses(kind: &str) -> &'static [&'static str] {
+    if kind == fly::ENTRY.kind { &[fly::OF_RELEASES] } else { &[] }
+}
+
 /// Whether the provider can be asked nothing without a token.
 #[must_use]
 pub fn needs_token(kind: &str) -> bool {
@@ -122,6 +128,7 @@ mod tests {
         for kind in PROVIDER_KINDS {
             assert!(!needs_token(kind) || !credential_names(kind).is_empty(), "{kind}");
             assert!(api_url(kind).starts_with("https://") || SELF_HOSTED.contains(&kind), "{kind}");
+            assert!(further_addresses(kind).iter().all(|it| it.starts_with("https://")), "{kind}");
             for path in [here.join(format!("src/{kind}.rs")), here.join(format!("../../docs/providers/{kind}.md"))] {
                 assert!(path.is_file(), "{} is missing", path.display());
             }

@@ -10,6 +10,8 @@ const MACHINES: &str = "/v1/apps/{app_name}/machines";
 #[tokio::test]
 async fn the_machines_of_a_commit_are_followed_and_a_failure_is_explained() {
     let Some(walk) = Walk::of("fly", "fly/openapi-machines-thirdparty.json", "/v1").await else { return };
+    // The releases are of another API, whose description is of another form.
+    walk.relay.seen().beyond = vec![("/graphql", json!({"data": {"app": {"releasesUnprocessed": {"nodes": []}}}}))];
     let ours = |state: &str| {
         (
             MACHINES,

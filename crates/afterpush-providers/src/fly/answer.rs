@@ -35,6 +35,14 @@ pub(super) const OF_MACHINES: &[&str] = &[
     "requested_stop",
 ];
 
+/// The newest releases of an app, in the vendor's GraphQL.
+pub(super) const RELEASES: &str = "query($app: String!) { app(name: $app) { \
+    releasesUnprocessed(first: 10) { nodes { version status description imageRef createdAt } } } }";
+
+/// What is read of releases.
+pub(super) const OF_RELEASES: &[&str] =
+    &["data", "app", "releasesUnprocessed", "nodes", "version", "status", "description", "imageRef", "createdAt"];
+
 /// A machine, which runs one image.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Machine {
@@ -141,6 +149,11 @@ impl Machine {
         self.config.metadata.fly_release_version.as_deref()?.trim().parse().ok()
     }
 
+    /// Tells whether it runs the command that comes before a release's own machines.
+    pub(super) fn runs_the_release_command(&self) -> bool {
+        self.config.metadata.fly_process_group.as_deref() == Some("fly_app_release_command")
+    }
+
     /// Tells whether it runs the app, and not a command beside it.
     pub(super) fn runs_the_app(&self) -> bool {
         let beside = |it: &str| it.starts_with("fly_app_");
@@ -176,4 +189,57 @@ impl Machine {
 pub(super) struct App {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) name: String,
+}
+
+/// The answer about releases.
+#[derive(Debug, Deserialize)]
+pub(super) struct Releases {
+    data: Option<ReleasesOfApp>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ReleasesOfApp {
+    app: Option<WithReleases>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WithReleases {
+    #[serde(rename = "releasesUnprocessed", default, deserialize_with = "or_default")]
+    releases: Nodes,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Nodes {
+    #[serde(default, deserialize_with = "or_default")]
+    nodes: Vec<Option<Release>>,
+}
+
+impl Releases {
+    /// Those that it holds.
+    pub(super) fn all(self) -> Vec<Release> {
+        let nodes = self.data.and_then(|data| data.app).map(|app| app.releases.nodes);
+        nodes.into_iter().flatten().flatten().collect()
+    }
+}
+
+/// One deployment of an app, by whoever deploys.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Release {
+    pub(super) version: i64,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) status: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) description: String,
+    image_ref: Option<String>,
+    #[serde(default, deserialize_with = "moment")]
+    pub(super) created_at: Option<Timestamp>,
+}
+
+impl Release {
+    /// The tag of its image.
+    pub(super) fn tag(&self) -> Option<&str> {
+        let image = self.image_ref.as_deref()?.split('@').next()?;
+        image.rsplit('/').next()?.split_once(':').map(|(_, tag)| tag)
+    }
 }

@@ -58,7 +58,8 @@ pub(super) fn of(ours: &[&Machine], others: &[&Machine], release: Option<i64>) -
     told(DeploymentState::Live, raw)
 }
 
-fn in_words(exit: &Exit) -> String {
+/// How a process ended.
+pub(super) fn in_words(exit: &Exit) -> String {
     if exit.oom_killed {
         return "ran out of memory".to_owned();
     }

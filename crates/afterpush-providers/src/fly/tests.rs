@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::ENTRY;
 use crate::{
-    Credential, Provider, Question, Reply, Secret, Setup, SetupError, Turn, damage,
+    Credential, HttpResponse, Provider, Question, Reply, Secret, Setup, SetupError, Turn, damage,
     play::{self, COMMIT, OLD_COMMIT, Vendor, answer, ok},
 };
 
@@ -24,6 +24,8 @@ const VENDOR: Vendor =
     Vendor { api: "https://api.machines.dev/v1", credential: || Some(Credential::Bearer(Secret::new(SECRET))) };
 
 const MACHINES: &str = "/apps/storefront/machines";
+const RELEASES: &str = "own POST https://api.fly.io/graphql";
+const PERHAPS_RELEASES: &str = "perhaps own POST https://api.fly.io/graphql";
 
 fn setup(settings: &str) -> Setup {
     play::setup(settings, "git@github.com:acme/web-app.git", Some(SECRET))
@@ -34,7 +36,11 @@ fn provider(setup: Setup) -> Box<dyn Provider> {
 }
 
 fn new() -> Box<dyn Provider> {
-    provider(setup("app = 'storefront'"))
+    provider_at(None)
+}
+
+fn provider_at(pushed_at: Option<jiff::Timestamp>) -> Box<dyn Provider> {
+    provider(Setup { pushed_at, ..setup("app = 'storefront'") })
 }
 
 fn with(mut value: Value, pointer: &str, field: Value) -> Value {
@@ -71,8 +77,25 @@ fn exited(machine: Value, exit: Value) -> Value {
     with(machine, "/events", event)
 }
 
+/// A release of which nothing but its word and its image is of interest.
+fn release(version: i64, status: &str, image: &str) -> Value {
+    json!({"version": version, "status": status, "description": "Deploy image", "imageRef": image,
+        "createdAt": "2026-01-02T03:04:00Z"})
+}
+
+fn releases(nodes: &[Value]) -> HttpResponse {
+    ok(json!({"data": {"app": {"releasesUnprocessed": {"nodes": nodes}}}}))
+}
+
 fn observe(provider: &mut Box<dyn Provider>, machines: &[Value]) -> ProviderObservation {
-    VENDOR.observe(provider.as_mut(), &[(MACHINES, answer(200, json!(machines).to_string()))])
+    let machines = answer(200, json!(machines).to_string());
+    VENDOR.observe(provider.as_mut(), &[(MACHINES, machines), (PERHAPS_RELEASES, releases(&[]))])
+}
+
+/// What a look says when the releases are asked for.
+fn with_releases(provider: &mut Box<dyn Provider>, machines: &[Value], releases: HttpResponse) -> Option<Observed> {
+    let machines = answer(200, json!(machines).to_string());
+    VENDOR.observe(provider.as_mut(), &[(MACHINES, machines), (RELEASES, releases)]).deployment
 }
 
 fn seen(machines: &[Value]) -> Observed {
@@ -225,9 +248,96 @@ fn what_a_later_release_replaced_says_so() {
 fn how_an_earlier_push_of_the_commit_failed_is_not_this_pushs_end() {
     let pushed_at = Some("2026-01-03T00:00:00Z".parse().unwrap());
     for (state, is_seen) in [("failed", false), ("started", true)] {
-        let mut provider = provider(Setup { pushed_at, ..setup("app = 'storefront'") });
+        let mut provider = provider_at(pushed_at);
         assert_eq!(observe(&mut provider, &[ours(state)]).deployment.is_some(), is_seen, "{state}");
     }
+}
+
+#[test]
+fn a_release_that_ended_ends_a_rollout_that_goes_on() {
+    let sick = || with(ours("started"), "/checks/0/status", json!("critical"));
+    for (word, state, told) in [
+        ("failed", State::Failed, Some("release v7 failed: the check http of the machine m1 is critical")),
+        (
+            "interrupted",
+            State::Canceled,
+            Some("release v7 was interrupted: the check http of the machine m1 is critical"),
+        ),
+        ("pending", State::Deploying, None),
+        ("running", State::Deploying, None),
+        ("complete", State::Deploying, None),
+        ("fai\u{1b}led", State::Deploying, None),
+    ] {
+        let mut provider = new();
+        let list = [release(8, "failed", "x"), release(7, word, "x"), release(6, "failed", "x")];
+        let it = with_releases(&mut provider, &[sick()], releases(&list)).unwrap();
+        assert_eq!((it.state, it.reason.as_deref()), (state, told), "{word}");
+        let log = VENDOR.play(provider.as_mut(), Question::FailureLog, &[]);
+        assert_eq!(matches!(log, Turn::Reply(Reply::Log(_))), told.is_some(), "{word}");
+    }
+    // What is well is not asked about, nor what failed by itself.
+    for machine in [ours("started"), ours("failed")] {
+        VENDOR.observe(new().as_mut(), &[(MACHINES, answer(200, json!([machine]).to_string()))]);
+    }
+}
+
+#[test]
+fn a_release_without_machines_is_told_by_its_images_tag_or_its_command() {
+    let image = |tag: &str| format!("registry.fly.io:443/storefront:{tag}@sha256:x");
+    let by_tag = |status: &str| releases(&[release(7, status, &image(COMMIT)), release(6, "complete", &image("old"))]);
+    for (word, state) in [
+        ("pending", Some(State::Queued)),
+        ("running", Some(State::Deploying)),
+        ("failed", Some(State::Failed)),
+        ("interrupted", Some(State::Canceled)),
+        ("complete", None),
+        ("dreaming", None),
+    ] {
+        let it = with_releases(&mut new(), &[old()], by_tag(word));
+        assert_eq!(it.as_ref().map(|it| it.state), state, "{word}");
+        assert!(it.is_none_or(|it| it.id == "v7" && it.commit.relation == Relation::Same));
+    }
+    assert_eq!(with_releases(&mut new(), &[], releases(&[release(7, "failed", &image("deployment-01ABC"))])), None);
+
+    let command = with(ours("stopped"), "/config/metadata/fly_process_group", json!("fly_app_release_command"));
+    let exited = exited(command.clone(), json!({"exit_code": 2, "oom_killed": false, "requested_stop": false}));
+    let list = |word: &str| releases(&[release(7, word, &image("deployment-01ABC"))]);
+    let mut provider = new();
+    let it = with_releases(&mut provider, &[old(), exited], list("failed")).unwrap();
+    assert_eq!(it.reason.as_deref(), Some("release v7 failed: its release command exited with status 2"));
+    assert!(matches!(VENDOR.play(provider.as_mut(), Question::FailureLog, &[]), Turn::Reply(Reply::Log(_))));
+    let it = with_releases(&mut new(), &[command], list("running")).unwrap();
+    assert_eq!((it.state, it.progress.as_deref()), (State::Deploying, Some("its release command runs")));
+
+    let pushed_at = Some("2026-01-03T00:00:00Z".parse().unwrap());
+    let mut later = provider_at(pushed_at);
+    assert_eq!(with_releases(&mut later, &[old()], by_tag("failed")), None, "an earlier push's");
+}
+
+#[test]
+fn the_machines_are_known_without_the_releases() {
+    for response in [
+        answer(401, "{}"),
+        answer(429, ""),
+        answer(500, ""),
+        answer(200, "["),
+        answer(200, r#"{"errors": [{"message": "unauthorized"}]}"#),
+        answer(200, r#"{"data": {"app": null}}"#),
+        answer(200, r#"{"data": {"app": {"releasesUnprocessed": {"nodes": [null]}}}}"#),
+    ] {
+        assert_eq!(with_releases(&mut new(), &[ours("starting")], response.clone()).unwrap().state, State::Deploying);
+        assert_eq!(with_releases(&mut new(), &[old()], response), None);
+    }
+}
+
+#[test]
+fn an_address_of_the_users_is_asked_for_the_releases_too() {
+    let api_url = Some("https://fly.test/v1".to_owned());
+    let mut provider = provider(Setup { api_url, ..setup("app = 'storefront'") });
+    let Turn::Ask(request) = provider.start(Question::Observe) else { panic!() };
+    assert_eq!(request.url, "https://fly.test/v1/apps/storefront/machines");
+    let Turn::Ask(request) = provider.next(&answer(200, "[]")) else { panic!() };
+    assert_eq!(request.url, "https://fly.test/v1/graphql");
 }
 
 #[test]
@@ -280,10 +390,11 @@ proptest! {
         json!([ours("started")]),
         json!([machine("m1", OLD_COMMIT, 8, "started")]),
         json!([exited(ours("stopped"), json!({"exit_code": 1, "oom_killed": true, "requested_stop": false}))]),
+        json!({"data": {"app": {"releasesUnprocessed": {"nodes": [release(7, "failed", "registry.fly.io/storefront:x")]}}}}),
     ]), 1..8)) {
         let mut provider = new();
         for response in &answers {
-            let turn = damage::answered(provider.as_mut(), Question::Observe, [response]);
+            let turn = damage::answered(provider.as_mut(), Question::Observe, [response, response]);
             damage::holds_no_lie(&turn, CANARY);
         }
         damage::answered(provider.as_mut(), Question::FailureLog, []);
