@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_input;
+mod cleanups;
 mod clocks;
 mod config_hooks;
 mod courtesies;
@@ -16,6 +17,7 @@ mod hook_places;
 mod house;
 mod init;
 mod installer_kills;
+mod load;
 mod managers;
 mod migrations;
 mod monitors;
