@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_input;
+mod cleanups;
 mod clocks;
 mod config_hooks;
 mod courtesies;
@@ -19,6 +20,7 @@ mod hostile_hosts;
 mod house;
 mod init;
 mod installer_kills;
+mod load;
 mod managers;
 mod migrations;
 mod monitors;

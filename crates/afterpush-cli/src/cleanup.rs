@@ -1,11 +1,6 @@
 //! `afterpush cleanup`: removes finished runs that are older than a limit. Needs no terminal, and with `--all` no repository.
 
 use afterpush_core::fault::with_causes;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
 use afterpush_store::clean_up;
 
 use crate::{
@@ -21,14 +16,9 @@ pub(crate) fn cleanup(context: &Context, args: &CleanupArgs, output: &mut Output
     let mut bytes = 0_u64;
     let mut problems = 0_usize;
     for store in context.stores_in_scope(args.all)? {
-        // Measured before, because afterwards there is nothing left to measure.
-        let sizes: Vec<(PathBuf, u64)> =
-            store.runs()?.iter().map(|run| (run.path().to_owned(), size(run.path()))).collect();
         let cleanup = clean_up(&store, now(), args.older_than, args.dry_run)?;
-        for run in &cleanup.removed {
-            count += 1;
-            bytes += sizes.iter().find(|(path, _)| path == run.path()).map_or(0, |(_, size)| *size);
-        }
+        count += cleanup.removed.len();
+        bytes += cleanup.bytes;
         // A push came in while its older run was being removed.
         for run in &cleanup.wanted {
             context.start(run)?;
@@ -48,12 +38,6 @@ pub(crate) fn cleanup(context: &Context, args: &CleanupArgs, output: &mut Output
     let noun = if count == 1 { "run" } else { "runs" };
     output.print(&format!("{verb} {count} finished {noun} ({})\n", for_people(bytes)))?;
     Ok(if problems == 0 { 0 } else { ErrorKind::State.code() })
-}
-
-/// The bytes of the files in a run's directory, which has no directories inside.
-fn size(directory: &Path) -> u64 {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 fn for_people(bytes: u64) -> String {

@@ -18,7 +18,7 @@ pub(crate) fn list(context: &Context, args: &ListArgs, output: &mut Output) -> R
     for store in context.stores_in_scope(args.all)? {
         let repository = store.repository().ok().flatten();
         let place = repository.map(|known| known.work_tree.unwrap_or(known.common_dir).display().to_string());
-        for directory in store.runs()? {
+        for directory in store.runs()?.into_iter().filter(|directory| !directory.is_finished()) {
             match Run::load(&directory, now()) {
                 Ok(Some(run)) if !run.is_finished() => active.push((place.clone(), run)),
                 Ok(_) => {}

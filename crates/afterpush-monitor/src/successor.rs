@@ -7,20 +7,28 @@ use afterpush_core::{
     run::{OutcomeWord, Relation},
 };
 use afterpush_git::Git;
-use afterpush_store::RepositoryStore;
+use afterpush_store::{HeadMark, RepositoryStore};
 
 /// Watches the newest landed push of the run's ref.
 #[derive(Debug, Default)]
 pub struct Successor {
     told: Option<Newer>,
     relation: Option<(CommitId, Relation)>,
+    /// The head that was no later push's when it was read.
+    own: Option<HeadMark>,
 }
 
 impl Successor {
     /// What is new about a later push since the last call.
     pub fn news(&mut self, store: &RepositoryStore, request: &Request, git: Option<&Git>) -> Option<Newer> {
+        // Taken before the head is read: one that comes in between has another mark at the next look.
+        let mark = store.head_mark(&request.remote, &request.ref_name)?;
+        if self.own == Some(mark) {
+            return None;
+        }
         let head = store.head(&request.remote, &request.ref_name).ok()??;
         if head.commit == request.commit || head.pushed_at <= request.pushed_at {
+            self.own = Some(mark);
             return None;
         }
         let relation = match &self.relation {

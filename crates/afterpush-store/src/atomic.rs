@@ -113,10 +113,12 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreErro
         }
         Err(error) => return Err(StoreError::io(path, "read")(error)),
     };
-    if !file.metadata().map_err(StoreError::io(path, "look at"))?.is_file() {
+    let found = file.metadata().map_err(StoreError::io(path, "look at"))?;
+    if !found.is_file() {
         return Err(StoreError::not_ours(path, "it is not a regular file"));
     }
-    let mut bytes = Vec::new();
+    // Room for all of it and one more byte: the text comes by one read, and its end by another.
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(limit)).unwrap_or(0) + 1);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(StoreError::io(path, "read"))?;
     if bytes.len() as u64 > limit {
         return Err(StoreError::not_ours(path, format!("it is larger than {limit} bytes")));

@@ -29,6 +29,8 @@ const TRIES: usize = 5;
 pub struct Cleanup {
     /// The removed runs.
     pub removed: Vec<RunDirectory>,
+    /// The bytes of their files.
+    pub bytes: u64,
     /// How many runs are younger than the limit.
     pub recent: usize,
     /// How many runs are not finished: a monitor holds the lock, or they are lost and wait to be resumed.
@@ -85,7 +87,10 @@ fn clean_run(
     if dry_run {
         match run.is_locked()? {
             true => cleanup.unfinished += 1,
-            false => cleanup.removed.push(run.clone()),
+            false => {
+                cleanup.bytes += size(run.path());
+                cleanup.removed.push(run.clone());
+            }
         }
         return Ok(());
     }
@@ -98,7 +103,9 @@ fn clean_run(
     }
     let aside = aside_of(run.path());
     fs::rename(run.path(), &aside).map_err(StoreError::io(run.path(), "move aside"))?;
+    let bytes = size(&aside);
     if remove_or_restore(&aside, run.path())? {
+        cleanup.bytes += bytes;
         cleanup.removed.push(run.clone());
     } else {
         cleanup.wanted.push(run.clone());
@@ -175,6 +182,12 @@ fn remove_or_restore(aside: &Path, original: &Path) -> Result<bool, StoreError> 
         }
     }
     Ok(true)
+}
+
+/// The bytes of the files in a run's directory, which has no directories inside.
+fn size(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 fn aside_of(run: &Path) -> PathBuf {

@@ -34,7 +34,7 @@ pub use lock::RunLock;
 pub use places::{Admission, Place, Places};
 pub use process::{find_pusher, pusher_at};
 pub use repository::{Repository, RepositoryError};
-pub use repository_store::RepositoryStore;
+pub use repository_store::{HeadMark, RepositoryStore};
 pub use root::StateRoot;
 pub use run_directory::{Liveness, Recorded, RunDirectory};
 pub use start::{StartError, Work, is_visible, start_monitor};

@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -35,6 +37,13 @@ pub struct RepositoryStore {
     path: PathBuf,
 }
 
+/// Which file the head of a ref is. It is never rewritten, but replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadMark {
+    inode: u64,
+    changed_at: (i64, i64),
+}
+
 /// repo.json
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct RepositoryFile {
@@ -62,7 +71,7 @@ impl RepositoryStore {
     }
 
     pub(crate) fn exists(&self) -> bool {
-        std::fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_dir())
+        fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_dir())
     }
 
     /// Notes where the repository is and what its remotes are called; the addresses must come without credentials. Remotes
@@ -144,6 +153,13 @@ impl RepositoryStore {
     /// [`StoreError`] when it is there and cannot be read.
     pub fn head(&self, remote: &str, ref_name: &RefName) -> Result<Option<Head>, StoreError> {
         read_json(&self.head_path(remote, ref_name))
+    }
+
+    /// What changes whenever the head of a ref does, for whoever looks again and again. `None` while there is none.
+    #[must_use]
+    pub fn head_mark(&self, remote: &str, ref_name: &RefName) -> Option<HeadMark> {
+        let found = fs::symlink_metadata(self.head_path(remote, ref_name)).ok()?;
+        Some(HeadMark { inode: found.ino(), changed_at: (found.ctime(), found.ctime_nsec()) })
     }
 
     /// Notes the newest landed push of a ref, unless a newer one is known.

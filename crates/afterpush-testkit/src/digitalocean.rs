@@ -4,6 +4,7 @@
 //! The API and the archive of logs are two listeners on two ports, as the vendor's are two hosts. Every request is recorded.
 
 mod answer;
+mod fate;
 mod platform;
 mod server;
 
@@ -16,6 +17,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
+pub use self::fate::Fate;
 use self::platform::Platform;
 
 /// The value of an environment variable that stands in every specification in clear text, as the vendor's do.

@@ -207,6 +207,12 @@ impl Project<'_> {
         self.head()
     }
 
+    /// Makes a commit upon another one, with the files of the one that is checked out, and checks nothing out. Gives its id.
+    #[must_use]
+    pub fn commit_upon(&self, parent: &str, text: &str) -> String {
+        self.git(&["commit-tree", "HEAD^{tree}", "-p", parent, "-m", text])
+    }
+
     /// The commit that is checked out.
     #[must_use]
     pub fn head(&self) -> String {

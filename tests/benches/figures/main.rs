@@ -5,17 +5,19 @@ mod database;
 mod hang;
 mod health;
 mod lines;
+mod load;
 mod managers;
 mod memory;
 mod polling;
+mod process;
 mod races;
-mod status;
+mod stored;
 mod timing;
 
 /// Prints one figure; the numbers that stand behind its name on the command line say how large.
 type Print = fn(&[usize]);
 
-const FIGURES: [(&str, Print); 11] = [
+const FIGURES: [(&str, Print); 12] = [
     ("hook", managers::hook),
     ("managers", managers::managers),
     ("many", managers::many),
@@ -23,7 +25,8 @@ const FIGURES: [(&str, Print); 11] = [
     ("races", races::races),
     ("health", health::health),
     ("database", database::database),
-    ("status", status::status),
+    ("load", load::load),
+    ("stored", stored::stored),
     ("memory", memory::memory),
     ("polling", polling::polling),
     ("lines", lines::lines),

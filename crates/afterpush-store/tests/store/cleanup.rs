@@ -6,7 +6,7 @@ use afterpush_core::run::Outcome;
 use afterpush_store::{Cleanup, RunDirectory, clean_up};
 use jiff::Timestamp;
 
-use crate::fixture::{Fixture, at, commit, report};
+use crate::fixture::{Fixture, at, commit, files_below, report};
 
 const OLD: &str = "2026-03-01T12:00:00Z";
 const NOW: &str = "2026-03-09T12:00:00Z";
@@ -25,6 +25,7 @@ fn old_finished_runs_go_and_young_running_and_lost_ones_stay() {
     lost.write_request(&fixture.request('c', "c", at(OLD))).unwrap();
     let held = fixture.finished_run('d', at(OLD));
     let lock = held.try_lock().unwrap().unwrap();
+    let bytes: u64 = files_below(old.path()).iter().map(|file| old.path().join(file).metadata().unwrap().len()).sum();
 
     let plan = clean(&fixture, true);
     assert_eq!((plan.removed, plan.recent, plan.unfinished), (vec![old.clone()], 1, 2));
@@ -33,6 +34,7 @@ fn old_finished_runs_go_and_young_running_and_lost_ones_stay() {
     let done = clean(&fixture, false);
     assert_eq!((done.removed, done.recent, done.unfinished), (vec![old.clone()], 1, 2));
     assert!(done.problems.is_empty() && done.wanted.is_empty());
+    assert!(bytes > 0 && (plan.bytes, done.bytes) == (bytes, bytes), "{} {}", plan.bytes, done.bytes);
     assert!(!old.path().parent().unwrap().exists(), "the commit's empty directory goes too");
     assert!(young.path().exists() && lost.path().exists() && held.path().exists());
     drop(lock);

@@ -173,10 +173,13 @@ fn the_head_of_a_ref_only_moves_forward() {
         request_id: format!("r{digit}"),
         pushed_at: Timestamp::from_second(second).unwrap(),
     };
-    assert_eq!(fixture.store.head("origin", &main_ref()).unwrap(), None);
+    let mark = || fixture.store.head_mark("origin", &main_ref());
+    assert_eq!((fixture.store.head("origin", &main_ref()).unwrap(), mark()), (None, None));
     fixture.store.set_head("origin", &main_ref(), &head('b', 200)).unwrap();
+    let first = mark();
     fixture.store.set_head("origin", &main_ref(), &head('a', 100)).unwrap();
     assert_eq!(fixture.store.head("origin", &main_ref()).unwrap(), Some(head('b', 200)));
+    assert!(first.is_some() && mark() == first, "what is not replaced is known again");
     let other = RefName::parse("refs/heads/other").unwrap();
     assert_eq!(fixture.store.head("origin", &other).unwrap(), None);
     assert_eq!(fixture.store.head("upstream", &main_ref()).unwrap(), None);
@@ -188,6 +191,7 @@ fn the_head_of_a_ref_only_moves_forward() {
         }
     });
     assert_eq!(fixture.store.head("origin", &main_ref()).unwrap(), Some(head('c', 208)));
+    assert_ne!(mark(), first);
     // What cannot be read is not replaced.
     let path = fixture.store.path().join("heads/origin--refs+heads+main.json");
     fs::write(&path, "{").unwrap();

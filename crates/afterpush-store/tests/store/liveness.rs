@@ -54,11 +54,13 @@ fn a_result_finishes_a_run_until_the_commit_is_pushed_again() {
     writer.write_result(&report(&first, Some(&Outcome::DeployFailed), at(SOON))).unwrap();
     let run = writer.release();
     assert_eq!(liveness(&run, LATER), Liveness::Finished);
+    assert!(run.is_finished());
     run.mark_shown().unwrap();
     run.request_stop().unwrap();
 
     let second = fixture.request('a', "two", at(LATER));
     assert_eq!(run.write_request(&second).unwrap(), Recorded::Again);
+    assert!(!run.is_finished(), "its result is an earlier attempt's");
     assert_eq!(liveness(&run, "2026-03-01T12:00:12Z"), Liveness::Starting);
     assert_eq!(liveness(&run, "2026-03-01T12:01:00Z"), Liveness::Lost);
 
