@@ -1,19 +1,21 @@
-//! What only the monitor can check for `afterpush doctor`: credentials, and whether the provider answers. Prints one JSON
+//! What only the monitor can check for `afterpush doctor`: credentials, and whether provider and database answer. Prints one JSON
 //! document, in which no credential ever stands.
 
 use std::time::Duration;
 
 use afterpush_core::{
-    fault::with_causes,
+    config::{DatabaseConfig, Target},
+    fault::{Fault, with_causes},
     id::{CommitId, RefName},
     redact,
 };
+use afterpush_probes::{DatabaseProbe, database::Connection};
 use afterpush_providers::{Question, Reply, Setup};
 use afterpush_store::{ConfigFiles, Environment, Repository};
 use serde_json::{Value, json};
 
 use crate::{
-    credentials,
+    credentials, database_address,
     secrets::PushEnvironment,
     sources::{ProviderSource, api_url},
 };
@@ -47,7 +49,13 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
         let remote = remotes.iter().find(|(name, _)| name == "origin").or_else(|| remotes.first())?;
         Some(redact::remote_url(&remote.1))
     });
+    // Neither the commit nor the branch matters for what is asked here.
+    let commit = CommitId::parse(&"1".repeat(40)).map_err(|error| with_causes(&error))?;
+    let ref_name = RefName::parse("refs/heads/main").map_err(|error| with_causes(&error))?;
     for target in &config.targets {
+        if let Some(database) = &target.database {
+            checks.push(examine_database(target, database, &commit, push, &environment).await);
+        }
         let Some(provider) = &target.provider else { continue };
         let name = format!("{} credentials", provider.kind);
         let api_url = api_url(&config, &provider.kind);
@@ -66,16 +74,12 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
                 continue;
             }
         };
-        // The commit and the branch do not matter for this question.
-        let (Ok(commit), Ok(ref_name)) = (CommitId::parse(&"1".repeat(40)), RefName::parse("refs/heads/main")) else {
-            continue;
-        };
         let (token, login_url) = found.map(|found| (found.token, found.api_url)).unzip();
         let setup = Setup {
             settings: provider.settings.clone(),
             api_url: api_url.or(login_url.flatten()),
-            commit,
-            ref_name,
+            commit: commit.clone(),
+            ref_name: ref_name.clone(),
             remote_url: remote_url.clone().unwrap_or_default(),
             pushed_at: None,
             token,
@@ -95,4 +99,32 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
         });
     }
     Ok(())
+}
+
+/// Opens the database as a run does, and looks for the table of the deployments in it.
+async fn examine_database(
+    target: &Target,
+    config: &DatabaseConfig,
+    commit: &CommitId,
+    push: &PushEnvironment,
+    environment: &Environment,
+) -> Value {
+    let name = format!("database of {}", target.name);
+    let address = match database_address::find(&config.address, push, environment) {
+        Ok(address) => address,
+        Err(why) => return check(&name, false, &why, "see docs/database.md"),
+    };
+    let read = async {
+        let connection = Connection::open(&address).await?;
+        let message = format!("{} can be read: {}", connection.place(), connection.security());
+        connection.close().await;
+        if config.records {
+            DatabaseProbe::new(config.clone(), address, commit.clone()).ask().await?;
+        }
+        Ok::<_, Fault>(message)
+    };
+    match read.await {
+        Ok(message) => check(&name, true, &message, ""),
+        Err(fault) => check(&name, false, &fault.message, "see docs/database.md"),
+    }
 }
