@@ -7,6 +7,7 @@ mod clocks;
 mod config_hooks;
 mod courtesies;
 mod crashes;
+mod databases;
 mod demo;
 mod disks;
 mod gits;
