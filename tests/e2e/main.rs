@@ -8,6 +8,7 @@ mod clocks;
 mod config_hooks;
 mod courtesies;
 mod crashes;
+mod databases;
 mod demo;
 mod disks;
 mod doctor;

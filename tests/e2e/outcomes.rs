@@ -334,64 +334,6 @@ fn the_quick_check_ends_the_run_at_once_when_health_already_proves_the_commit() 
     assert!(result["reason"].as_str().unwrap().contains("health"), "{result:#}");
 }
 
-/// Adds a database to the user's own configuration, and gives what writes a row of the commit into it.
-fn with_database<'a>(scene: &'a Scene) -> (impl Fn(&str, &[&str]) + 'a, String) {
-    let file = scene.sandbox.path().join("home/.config/afterpush/config.toml");
-    let more = "\n[[target]]\nname = \"web\"\ndatabase = { url_env = \"DATABASE_URL\" }\n";
-    fs::write(&file, fs::read_to_string(&file).unwrap() + more).unwrap();
-    let database = scene.sandbox.path().join("app.db");
-    let url = format!("sqlite:{}", database.display());
-    let row = move |commit: &str, rest: &[&str]| {
-        let mut command = scene.sandbox.command(scene.sandbox.program("afterpush-monitor"), scene.sandbox.path());
-        let said = Said::of(command.args(["demo-row", database.to_str().unwrap(), commit]).args(rest));
-        assert_eq!(said.code, Some(0), "{said:?}");
-    };
-    (row, url)
-}
-
-fn push_with_database(project: &Project<'_>, url: &str) -> String {
-    let mut command = project.push_command(&["origin", "main"]);
-    let said = Said::of(command.env("DIGITALOCEAN_ACCESS_TOKEN", TOKEN).env("DATABASE_URL", url));
-    assert_eq!(said.code, Some(0), "{said:?}");
-    project.head()
-}
-
-#[test]
-fn what_the_provider_calls_active_the_database_has_to_confirm() {
-    let scene = Scene::new();
-    let (row, url) = with_database(&scene);
-    let project = scene.project();
-    row(&"e".repeat(40), &["success"]);
-    let commit = push_with_database(&project, &url);
-    scene.simulator.deploy(&scene.app, &commit).set_phase("ACTIVE");
-    project.status(&commit, "no row yet", |status| {
-        status["targets"][0]["stages"][1]["summary"].as_str().is_some_and(|text| text.contains("no row"))
-    });
-    row(&commit, &["failed", "migration 42 is missing"]);
-    let (result, said) = ended(&project, &commit, "database_failed", 1);
-    assert_eq!(result["reason"], "migration 42 is missing");
-    assert!(said.stdout.starts_with("failed: database_failed"), "{said:?}");
-    let text = result.to_string();
-    assert!(!text.contains("app.db") && !text.contains("sqlite:"), "the address stands in the result: {text}");
-
-    let next = project.commit("next");
-    row(&next[..7], &["success"]);
-    scene.simulator.deploy(&scene.app, &next).set_phase("ACTIVE");
-    push_with_database(&project, &url);
-    ended(&project, &next, "live", 0);
-}
-
-#[test]
-fn the_quick_check_ends_the_run_at_once_when_the_database_already_proves_the_commit() {
-    let scene = Scene::new();
-    let (row, url) = with_database(&scene);
-    let project = scene.project();
-    row(&project.head(), &["success"]);
-    let commit = push_with_database(&project, &url);
-    let (result, _) = ended(&project, &commit, "live", 0);
-    assert!(result["reason"].as_str().unwrap().contains("database"), "{result:#}");
-}
-
 #[test]
 fn a_repository_that_is_not_trusted_gets_the_safe_part_only() {
     let scene = Scene::new();

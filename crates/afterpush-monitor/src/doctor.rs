@@ -1,22 +1,23 @@
-//! What only the monitor can check for `afterpush doctor`: credentials, and whether the provider answers. Prints one JSON
+//! What only the monitor can check for `afterpush doctor`: credentials, and whether provider and database answer. Prints one JSON
 //! document, in which no credential ever stands.
 
 use std::time::Duration;
 
 use afterpush_core::{
-    config::{Config, ProviderConfig},
+    config::{Config, DatabaseConfig, ProviderConfig},
     fault::{Fault, FaultKind, with_causes},
     id::{CommitId, RefName},
     redact,
 };
+use afterpush_probes::{DatabaseProbe, database::Connection};
 use afterpush_providers::{Question, Reply, Setup};
 use afterpush_store::{ConfigFiles, Environment, Repository};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
-    credentials,
+    credentials, database_address,
     secrets::PushEnvironment,
     sources::{ProviderSource, With, api_url},
 };
@@ -50,20 +51,32 @@ async fn examine_all(push: &PushEnvironment) -> Result<Vec<Value>, String> {
         let remote = remotes.iter().find(|(name, _)| name == "origin").or_else(|| remotes.first())?;
         Some(redact::remote_url(&remote.1))
     });
-    let examination =
-        Examination { config: &config, push, environment: &environment, remote_url: remote_url.unwrap_or_default() };
+    let examination = Examination {
+        config: &config,
+        push,
+        environment: &environment,
+        remote_url: remote_url.unwrap_or_default(),
+        // Neither the commit nor the branch matters for what is asked here.
+        commit: CommitId::parse(&"1".repeat(40)).map_err(|error| with_causes(&error))?,
+        ref_name: RefName::parse("refs/heads/main").map_err(|error| with_causes(&error))?,
+    };
+    let databases = config.targets.iter().filter_map(|target| Some((target.name.as_str(), target.database.as_ref()?)));
+    let of_databases = join_all(databases.map(|(target, database)| examination.of_database(target, database)));
     let targets = config.targets.iter().filter_map(|target| Some((target.name.as_str(), target.provider.as_ref()?)));
-    let of_targets = join_all(targets.map(|(target, provider)| examination.of_provider(target, provider))).await;
+    let of_targets = join_all(targets.map(|(target, provider)| examination.of_provider(target, provider)));
+    let (of_databases, of_targets) = join(of_databases, of_targets).await;
     let of_trust = config.left_out.iter().map(|sentence| check("trust", Ok(sentence), ""));
-    Ok(of_trust.chain(of_targets.into_iter().flatten()).collect())
+    Ok(of_trust.chain(of_databases).chain(of_targets.into_iter().flatten()).collect())
 }
 
-/// What is at hand to examine a provider.
+/// What is at hand to examine providers and databases.
 struct Examination<'a> {
     config: &'a Config,
     push: &'a PushEnvironment,
     environment: &'a Environment,
     remote_url: String,
+    commit: CommitId,
+    ref_name: RefName,
 }
 
 impl Examination<'_> {
@@ -82,16 +95,12 @@ impl Examination<'_> {
             Ok(None) => return vec![check(&credentials, Err("none found"), &credentials::advice(provider))],
             Err(error) => return vec![check(&credentials, Err(&with_causes(&error)), "")],
         };
-        // The commit and the branch do not matter for this question.
-        let (Ok(commit), Ok(ref_name)) = (CommitId::parse(&"1".repeat(40)), RefName::parse("refs/heads/main")) else {
-            return checks;
-        };
         let (token, login_url) = found.map(|found| (found.token, found.api_url)).unzip();
         let setup = Setup {
             settings: provider.settings.clone(),
             api_url: api_url.or(login_url.flatten()),
-            commit,
-            ref_name,
+            commit: self.commit.clone(),
+            ref_name: self.ref_name.clone(),
             remote_url: self.remote_url.clone(),
             pushed_at: None,
             token,
@@ -118,6 +127,29 @@ impl Examination<'_> {
             Err(fault) => check(&answers, Err(&format!("{}: {fault}", fault.kind)), &advice(kind, fault.kind)),
         });
         checks
+    }
+
+    /// Opens the database as a run does, and looks for the table of the deployments in it.
+    async fn of_database(&self, target: &str, config: &DatabaseConfig) -> Value {
+        let name = format!("database of {target}");
+        let hint = "see docs/database.md";
+        let address = match database_address::find(&config.address, self.push, self.environment) {
+            Ok(address) => address,
+            Err(why) => return check(&name, Err(&why), hint),
+        };
+        let read = async {
+            let connection = Connection::open(&address).await?;
+            let message = format!("{} can be read: {}", connection.place(), connection.security());
+            connection.close().await;
+            if config.records {
+                DatabaseProbe::new(config.clone(), address, self.commit.clone()).ask().await?;
+            }
+            Ok::<_, Fault>(message)
+        };
+        match read.await {
+            Ok(message) => check(&name, Ok(&message), ""),
+            Err(fault) => check(&name, Err(&fault.message), hint),
+        }
     }
 
     /// Where the variables for a program have their values. One without may not be needed: only the program knows.

@@ -9,6 +9,7 @@ mod mysql;
 mod postgres;
 mod sqlite;
 mod trouble;
+mod wire;
 
 use std::{fmt, time::Duration};
 

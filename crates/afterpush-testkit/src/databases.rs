@@ -3,20 +3,25 @@
 //! Invariant: when the test's process ends, however it ends, its servers end and their directories are gone.
 
 mod certificates;
+mod live;
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write},
     net::{Ipv4Addr, TcpListener},
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
 
 use certificates::Certificates;
 use tempfile::TempDir;
+
+pub use self::live::Live;
+use crate::sandbox::skipped;
 
 /// How long a server may take to be ready: a busy machine makes a new one in some seconds.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -232,12 +237,75 @@ impl DatabaseServer {
         self.directory.join("ca.pem")
     }
 
+    /// Whether it is PostgreSQL, and not MariaDB.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        self.kind == Kind::Postgres
+    }
+
+    /// Runs statements as the superuser by the server's own client, each by itself; with an empty name in no database of a
+    /// test's.
+    ///
+    /// # Panics
+    /// When one of them fails.
+    pub fn sql(&self, database: &str, script: &str) {
+        let superuser = if self.is_postgres() { "postgres" } else { "root" };
+        self.sql_as(superuser, "", database, script);
+    }
+
+    fn sql_as(&self, user: &str, password: &str, database: &str, script: &str) {
+        let mut client = match self.kind {
+            Kind::Postgres => {
+                let address = self.socket_address(user, if database.is_empty() { "postgres" } else { database });
+                let mut client = Command::new("psql");
+                client.env("PGPASSWORD", password).args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", &address]);
+                client
+            }
+            Kind::Mariadb => {
+                let mut client = Command::new("mariadb");
+                client.env("MYSQL_PWD", password).args(["--no-defaults", &format!("--user={user}")]);
+                client.arg(format!("--socket={}", self.socket().display()));
+                client.args(Some(database).filter(|name| !name.is_empty()));
+                client
+            }
+        };
+        let client = client.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut client = client.spawn().expect("the client that comes with the server");
+        client.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("statements for the client");
+        let said = client.wait_with_output().expect("the client's end");
+        assert!(said.status.success(), "{script}: {}", String::from_utf8_lossy(&said.stderr));
+    }
+
     fn scheme(&self) -> &'static str {
         match self.kind {
             Kind::Postgres => "postgres",
             Kind::Mariadb => "mysql",
         }
     }
+}
+
+/// The servers that all tests of one program share, PostgreSQL and MariaDB with TLS; they end with it. One that this machine
+/// does not have is told as skipped.
+#[must_use]
+pub fn shared(test: &str) -> Vec<&'static DatabaseServer> {
+    static POSTGRES: OnceLock<Result<DatabaseServer, String>> = OnceLock::new();
+    static MARIADB: OnceLock<Result<DatabaseServer, String>> = OnceLock::new();
+    there(
+        test,
+        [
+            POSTGRES.get_or_init(|| DatabaseServer::postgres(Offer::Tls)),
+            MARIADB.get_or_init(|| DatabaseServer::mariadb(Offer::Tls)),
+        ],
+    )
+}
+
+/// Those of these servers that are there; what is missing is told as skipped.
+#[must_use]
+pub fn there<'a>(test: &str, servers: [&'a Result<DatabaseServer, String>; 2]) -> Vec<&'a DatabaseServer> {
+    let seen = |server: &'a Result<DatabaseServer, String>| {
+        server.as_ref().map_err(|why| skipped(&format!("{test}: a real server"), why)).ok()
+    };
+    servers.into_iter().filter_map(seen).collect()
 }
 
 /// Ends the server at once, as a crash does, and waits until nothing of it is left.

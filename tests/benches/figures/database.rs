@@ -35,7 +35,7 @@ pub(crate) fn database(numbers: &[usize]) {
         Ok(server) => {
             let user =
                 format!("{TABLE} CREATE USER reader PASSWORD '{PASSWORD}'; GRANT SELECT ON deployments TO reader;");
-            client("psql", &[&server.admin_address("postgres"), "-q", "-c", &user]);
+            server.sql("", &user);
             let address = server.address("reader", PASSWORD, "postgres", "?sslmode=require");
             compare("psql -c", count, &address, || psql(&address));
         }
@@ -47,8 +47,7 @@ pub(crate) fn database(numbers: &[usize]) {
                 "CREATE DATABASE bench; USE bench; {TABLE} CREATE USER reader@localhost IDENTIFIED BY '{PASSWORD}';
                  GRANT SELECT ON bench.deployments TO reader@localhost;"
             );
-            let socket = format!("--socket={}", server.socket().display());
-            client("mariadb", &["--no-defaults", &socket, "--user=root", "-e", &user]);
+            server.sql("", &user);
             let address = server.address("reader", PASSWORD, "bench", "?ssl-mode=REQUIRED");
             let port = format!("--port={}", server.port());
             compare("mariadb -e", count, &address, || mariadb(&port));

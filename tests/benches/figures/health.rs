@@ -77,27 +77,13 @@ fn curl(url: &str, authority: &Path) -> Duration {
     Duration::from_secs_f64(said.lines().last().unwrap().parse().unwrap())
 }
 
-/// Makes an authority with a certificate for localhost, and runs this figure again with it.
+/// Runs this figure again in a process that has the authority.
 fn again_with_authority(count: usize) {
-    if !Path::new(NGINX).exists() {
-        println!("  left out: nginx is not installed");
-        return;
-    }
     let sandbox = Sandbox::new();
-    let directory = sandbox.path();
-    let certificate = directory.join("localhost.pem");
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "90"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        // What is an authority is no server to rustls.
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-        .args([directory.join("key.pem").as_os_str(), "-out".as_ref(), certificate.as_os_str()])
-        .stderr(Stdio::null())
-        .status();
-    if !made.is_ok_and(|status| status.success()) {
-        println!("  left out: openssl could not make a certificate");
-        return;
-    }
+    let certificate = match certificate(sandbox.path()) {
+        Ok(certificate) => certificate,
+        Err(why) => return println!("  left out: {why}"),
+    };
     let mut again = Command::new(std::env::current_exe().unwrap());
     again
         .args(["health".to_owned(), count.to_string()])
@@ -107,13 +93,34 @@ fn again_with_authority(count: usize) {
     assert!(again.status().unwrap().success());
 }
 
-struct Nginx {
+/// Makes a certificate for localhost that is its own authority, for [`Nginx::start`] in the same directory.
+pub(crate) fn certificate(directory: &Path) -> Result<PathBuf, &'static str> {
+    if !Path::new(NGINX).exists() {
+        return Err("nginx is not installed");
+    }
+    let certificate = directory.join("localhost.pem");
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "90"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        // What is an authority is no server to rustls.
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .args([directory.join("key.pem").as_os_str(), "-out".as_ref(), certificate.as_os_str()])
+        .stderr(Stdio::null())
+        .status();
+    match made.is_ok_and(|status| status.success()) {
+        true => Ok(certificate),
+        false => Err("openssl could not make a certificate"),
+    }
+}
+
+/// nginx with the same answer over http and https, on these two ports.
+pub(crate) struct Nginx {
     child: Child,
-    ports: [u16; 2],
+    pub(crate) ports: [u16; 2],
 }
 
 impl Nginx {
-    fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap();
         // Both at once, so that they differ; nginx cannot be given port 0.
         let listeners = [free(), free()];

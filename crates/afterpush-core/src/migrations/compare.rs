@@ -1,6 +1,9 @@
 //! What a database has of a commit's migrations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 use super::{
     MigrationSet, Tool, alembic, django, flyway, liquibase,
@@ -41,6 +44,8 @@ pub(super) struct Reduced {
     /// Applied ones, with the name that the row gives them.
     pub(super) done: BTreeMap<String, String>,
     failed: BTreeMap<String, Failure>,
+    /// Begun and not ended, with the name that the row gives them.
+    begun: BTreeMap<String, String>,
     undecided: Option<String>,
 }
 
@@ -66,6 +71,22 @@ pub(super) fn is_true(text: &str) -> bool {
 pub fn compare(set: &MigrationSet, rows: &[Row]) -> Standing {
     let mut reduced = Reduced::default();
     reduce(set, rows, &mut reduced);
+    standing(set, reduced)
+}
+
+/// As [`compare`], where the tool may be at work: of a tool that [marks what it has begun](Tool::marks_what_it_has_begun) this is
+/// pending and not failed.
+#[must_use]
+pub fn compare_at_work(set: &MigrationSet, rows: &[Row]) -> Standing {
+    let mut reduced = Reduced::default();
+    reduce(set, rows, &mut reduced);
+    if set.tool.marks_what_it_has_begun() {
+        reduced.begun = mem::take(&mut reduced.failed).into_iter().map(|(id, failure)| (id, failure.name)).collect();
+    }
+    standing(set, reduced)
+}
+
+fn standing(set: &MigrationSet, reduced: Reduced) -> Standing {
     let names: BTreeMap<&str, &str> = set.migrations.iter().map(|it| (it.id.as_str(), it.name.as_str())).collect();
     let mut standing = Standing { undecided: reduced.undecided, ..Standing::default() };
     for (id, failure) in reduced.failed {
@@ -100,13 +121,19 @@ pub fn compare(set: &MigrationSet, rows: &[Row]) -> Standing {
             && !replaced.contains(migration.id.as_str())
             && !failed.contains(migration.name.as_str())
         {
-            pending.push(migration.name.clone());
+            let is_begun = reduced.begun.contains_key(&migration.id);
+            pending.push(if is_begun { begun(&migration.name) } else { migration.name.clone() });
         }
     }
     standing.pending = if standing.undecided.is_some() { Vec::new() } else { pending };
     let is_known = |id: &str| names.contains_key(id) || replaced.contains(id);
-    standing.unknown = reduced.done.into_iter().filter(|(id, _)| !is_known(id)).map(|(_, name)| name).collect();
+    let unknown = reduced.done.into_iter().chain(reduced.begun.into_iter().map(|(id, name)| (id, begun(&name))));
+    standing.unknown = unknown.filter(|(id, _)| !is_known(id)).map(|(_, name)| name).collect();
     standing
+}
+
+fn begun(name: &str) -> String {
+    format!("{name} (begun and not ended)")
 }
 
 fn reduce(set: &MigrationSet, rows: &[Row], reduced: &mut Reduced) {

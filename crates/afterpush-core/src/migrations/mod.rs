@@ -18,7 +18,7 @@ mod version;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Failure, Row, Standing, compare};
+pub use compare::{Failure, Row, Standing, compare, compare_at_work};
 pub use detect::{Found, detect};
 pub use read::{Migration, MigrationSet, SourceFile, read};
 pub use review::{Finding, FindingKind, Upstream, review};

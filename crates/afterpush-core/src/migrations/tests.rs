@@ -320,6 +320,26 @@ fn golang_migrates_one_row_stands_for_all_before_it() {
 }
 
 #[test]
+fn what_a_tool_marks_before_it_runs_is_pending_while_it_may_be_at_work() {
+    let set = read(Tool::GolangMigrate, "m", &files(&["m/1_a.up.sql", "m/2_b.up.sql", "m/3_c.up.sql"])).unwrap();
+    let at_work = compare_at_work(&set, &rows(&[&["2", "t"]]));
+    assert_eq!((at_work.applied, at_work.failed.len()), (1, 0));
+    assert_eq!(at_work.pending, ["2_b.up.sql (begun and not ended)", "3_c.up.sql"]);
+    let ahead = compare_at_work(&set, &rows(&[&["4", "t"]]));
+    assert_eq!((ahead.applied, ahead.pending.len(), ahead.unknown), (3, 0, vec!["4 (begun and not ended)".to_owned()]));
+
+    let set = read(Tool::Sqlx, "migrations", &files(&["migrations/1_a.sql", "migrations/2_b.sql"])).unwrap();
+    let half = rows(&[&["1", "1"], &["2", "0"]]);
+    assert_eq!(compare_at_work(&set, &half).pending, ["2_b.sql (begun and not ended)"]);
+    assert_eq!(failed(&compare(&set, &half)), [("2_b.sql", None)]);
+
+    // A log is written once a migration has failed.
+    let set = read(Tool::Prisma, "p", &files(&["p/1_a/migration.sql"])).unwrap();
+    let broken = compare_at_work(&set, &rows(&[&["1_a", "", "", "boom"]]));
+    assert_eq!((failed(&broken), broken.pending.len()), (vec![("1_a", Some("boom"))], 0));
+}
+
+#[test]
 fn what_sqlx_left_half_done_has_failed_and_what_goose_took_back_is_pending() {
     let set = read(Tool::Sqlx, "m", &files(&["m/1_a.up.sql", "m/1_a.down.sql"])).unwrap();
     assert_eq!(failed(&compare(&set, &rows(&[&["1", "0"]]))), [("1_a.up.sql", None)]);

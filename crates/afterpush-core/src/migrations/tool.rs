@@ -84,6 +84,13 @@ impl Tool {
         Self::ALL.into_iter().find(|tool| tool.word() == word)
     }
 
+    /// Whether it marks a migration before it runs, and takes the mark away only when all went well: golang-migrate's dirty mark,
+    /// and the row of sqlx on MySQL. Then the mark of one that failed also stands while one runs.
+    #[must_use]
+    pub fn marks_what_it_has_begun(self) -> bool {
+        matches!(self, Self::GolangMigrate | Self::Sqlx)
+    }
+
     /// Where it writes down what it has applied, unless its own settings say otherwise.
     #[must_use]
     pub fn ledger(self) -> Ledger {

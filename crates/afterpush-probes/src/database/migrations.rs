@@ -4,7 +4,7 @@ use std::fmt;
 
 use afterpush_core::{
     fault::Fault,
-    migrations::{Failure, MigrationSet, Standing, compare},
+    migrations::{Failure, MigrationSet, Standing, compare, compare_at_work},
     observation::MigrationsObservation,
     text,
 };
@@ -38,21 +38,31 @@ impl MigrationsProbe {
     /// As [`super::DatabaseProbe::ask`].
     pub async fn ask(&self) -> Result<Option<MigrationsObservation>, Fault> {
         let late = || transient(format!("{} took more than {} s", self.address.place(), CHECK_LIMIT.as_secs()));
-        let rows = timeout(CHECK_LIMIT, self.rows()).await.map_err(|_| late())??;
-        let rows = match rows {
-            Some(rows) => rows,
-            None if self.is_wanted => Vec::new(),
-            None => return Ok(None),
-        };
-        let standing = cleaned(compare(&self.set, &rows));
-        Ok(Some(MigrationsObservation { tool: Some(self.set.tool), path: self.set.path.clone(), standing }))
+        let standing = timeout(CHECK_LIMIT, self.standing()).await.map_err(|_| late())??;
+        let (tool, path) = (Some(self.set.tool), self.set.path.clone());
+        Ok(standing.map(|standing| MigrationsObservation { tool, path, standing: cleaned(standing) }))
     }
 
-    async fn rows(&self) -> Result<Option<Vec<TextRow>>, Fault> {
+    async fn standing(&self) -> Result<Option<Standing>, Fault> {
         let mut connection = Connection::open(&self.address).await?;
-        let rows = self.applied(&mut connection).await;
+        let standing = self.standing_by(&mut connection).await;
         connection.close().await;
-        rows
+        standing
+    }
+
+    async fn standing_by(&self, connection: &mut Connection) -> Result<Option<Standing>, Fault> {
+        let Some(rows) = self.applied(connection).await? else {
+            return Ok(self.is_wanted.then(|| compare(&self.set, &[])));
+        };
+        let standing = compare(&self.set, &rows);
+        if standing.failed.is_empty() || !self.set.tool.marks_what_it_has_begun() {
+            return Ok(Some(standing));
+        }
+        if may_be_at_work(connection).await? {
+            return Ok(Some(compare_at_work(&self.set, &rows)));
+        }
+        // It may have ended between the two questions.
+        Ok(self.applied(connection).await?.map(|rows| compare(&self.set, &rows)))
     }
 
     async fn applied(&self, connection: &mut Connection) -> Result<Option<Vec<TextRow>>, Fault> {
@@ -86,6 +96,17 @@ impl MigrationsProbe {
         }
         Ok(None)
     }
+}
+
+/// Whether a tool may be applying migrations right now. On PostgreSQL those that mark what they have begun hold an advisory lock
+/// of the database meanwhile, which everybody may see. Elsewhere nothing tells.
+async fn may_be_at_work(connection: &mut Connection) -> Result<bool, Fault> {
+    if connection.dialect() != Dialect::Postgres {
+        return Ok(true);
+    }
+    let sql = "SELECT 1 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database \
+               WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database() LIMIT 1";
+    Ok(!connection.rows(sql, &[]).await?.is_empty())
 }
 
 /// Without the address.

@@ -11,18 +11,24 @@ use super::{
     address::{Encryption, Host, Security, Server},
     connection::{Connection, Dialect, Gathered, LOCK_LIMIT, STATEMENT_LIMIT, Table, slow, transient},
     trouble,
+    wire::Wire,
 };
+
+const PORT: u16 = 3306;
 
 pub(super) struct MysqlSession {
     connection: MySqlConnection,
+    wire: Option<Wire>,
     pub(super) security: Security,
     server: Server,
 }
 
 impl MysqlSession {
     pub(super) async fn open(server: &Server) -> Result<Self, Fault> {
+        let port = server.port.unwrap_or(PORT);
+        let wire = Wire::to(server, port).await.map_err(|error| fault(&error.into(), server))?;
         let mut options = MySqlConnectOptions::new()
-            .port(server.port.unwrap_or(3306))
+            .port(port)
             .username(server.user.as_deref().unwrap_or("root"))
             // Each would change what a question means to this server.
             .pipes_as_concat(false)
@@ -40,6 +46,9 @@ impl MysqlSession {
             Host::Name(name) => options.host(name),
             Host::Socket(path) => options.socket(path),
         };
+        if let Some(wire) = &wire {
+            options = options.socket(wire.file());
+        }
         if let Some(password) = &server.password {
             options = options.password(password);
         }
@@ -64,7 +73,7 @@ impl MysqlSession {
             STATEMENT_LIMIT.as_secs()
         );
         connection.execute(sqlx::raw_sql(AssertSqlSafe(setting_up))).await.map_err(|error| fault(&error, server))?;
-        Ok(Self { connection, security: server.security(), server: server.clone() })
+        Ok(Self { connection, wire, security: server.security(), server: server.clone() })
     }
 
     pub(super) async fn rows(&mut self, sql: &str, binds: &[&str], answer: &mut Gathered) -> Result<(), Fault> {
@@ -90,6 +99,9 @@ impl MysqlSession {
 
     pub(super) async fn close(self) {
         let _ = self.connection.close().await;
+        if let Some(wire) = self.wire {
+            wire.close().await;
+        }
     }
 }
 

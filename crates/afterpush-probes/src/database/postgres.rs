@@ -15,10 +15,14 @@ use super::{
     address::{Encryption, Host, Security, Server},
     connection::{Connection, Dialect, Gathered, LOCK_LIMIT, STATEMENT_LIMIT, Table, TextRow, slow, transient},
     trouble,
+    wire::Wire,
 };
+
+const PORT: u16 = 5432;
 
 pub(super) struct PostgresSession {
     connection: PgConnection,
+    wire: Option<Wire>,
     /// A fault ends the transaction; the next question begins another.
     is_in_transaction: bool,
     pub(super) security: Security,
@@ -27,8 +31,10 @@ pub(super) struct PostgresSession {
 
 impl PostgresSession {
     pub(super) async fn open(server: &Server) -> Result<Self, Fault> {
+        let port = server.port.unwrap_or(PORT);
+        let wire = Wire::to(server, port).await.map_err(|error| fault(&error.into(), server))?;
         let mut options = PgConnectOptions::new_without_pgpass()
-            .port(server.port.unwrap_or(5432))
+            .port(port)
             .username(server.user.as_deref().unwrap_or("postgres"))
             .application_name("afterpush")
             // What `names` prepares; it is taken out again there.
@@ -47,6 +53,9 @@ impl PostgresSession {
             Host::Name(name) => options.host(name),
             Host::Socket(directory) => options.socket(directory),
         };
+        if let Some(wire) = &wire {
+            options = options.socket(wire.directory());
+        }
         if let Some(password) = &server.password {
             options = options.password(password);
         }
@@ -60,8 +69,8 @@ impl PostgresSession {
             options = options.ssl_client_cert(certificate).ssl_client_key(key);
         }
         let connection = options.connect().await.map_err(|error| fault(&error, server))?;
-        let mut session =
-            Self { connection, is_in_transaction: false, security: server.security(), server: server.clone() };
+        let security = server.security();
+        let mut session = Self { connection, wire, is_in_transaction: false, security, server: server.clone() };
         session.begin().await?;
         Ok(session)
     }
@@ -116,6 +125,9 @@ impl PostgresSession {
 
     pub(super) async fn close(self) {
         let _ = self.connection.close().await;
+        if let Some(wire) = self.wire {
+            wire.close().await;
+        }
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, TcpListener},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -21,7 +18,7 @@ use afterpush_probes::{
     database::{Address, Connection, Dialect, Place, Security, Table},
 };
 use afterpush_testkit::{
-    databases::{DatabaseServer, Offer},
+    databases::{DatabaseServer, Offer, shared, there},
     sandbox::skipped,
 };
 use sqlx::{AssertSqlSafe, Executor, MySqlConnection, PgConnection};
@@ -29,32 +26,8 @@ use sqlx::{AssertSqlSafe, Executor, MySqlConnection, PgConnection};
 const OURS: &str = "1234567890abcdef1234567890abcdef12345678";
 const PASSWORD: &str = "pw-canary";
 
-type Started = Result<DatabaseServer, String>;
-
-/// The two servers that all tests of this program share; they end with it.
-fn shared(test: &str) -> Vec<&'static DatabaseServer> {
-    static POSTGRES: OnceLock<Started> = OnceLock::new();
-    static MARIADB: OnceLock<Started> = OnceLock::new();
-    let started = [
-        POSTGRES.get_or_init(|| DatabaseServer::postgres(Offer::Tls)),
-        MARIADB.get_or_init(|| DatabaseServer::mariadb(Offer::Tls)),
-    ];
-    there(test, started)
-}
-
-fn there<'a>(test: &str, servers: [&'a Started; 2]) -> Vec<&'a DatabaseServer> {
-    let seen = |server: &'a Started| match server {
-        Ok(server) => Some(server),
-        Err(why) => {
-            skipped(test, why);
-            None
-        }
-    };
-    servers.into_iter().filter_map(seen).collect()
-}
-
 /// The superuser, over the socket.
-enum Admin {
+pub(crate) enum Admin {
     Postgres(PgConnection),
     Mariadb(MySqlConnection),
 }
@@ -80,18 +53,18 @@ impl Admin {
 }
 
 /// A database of a test's own, and a user who may read its table `deployments` and nothing else.
-struct Fresh {
-    server: &'static DatabaseServer,
-    is_postgres: bool,
-    name: String,
+pub(crate) struct Fresh {
+    pub(crate) server: &'static DatabaseServer,
+    pub(crate) is_postgres: bool,
+    pub(crate) name: String,
     admin: Admin,
 }
 
 impl Fresh {
-    async fn new(server: &'static DatabaseServer) -> Self {
+    pub(crate) async fn new(server: &'static DatabaseServer) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("secretname{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let is_postgres = server.address("", "", "", "").starts_with("postgres");
+        let is_postgres = server.is_postgres();
         let mut first = Admin::new(server, if is_postgres { "postgres" } else { "mysql" }).await;
         first.run(&format!("CREATE DATABASE {name}")).await;
         if is_postgres {
@@ -126,7 +99,7 @@ impl Fresh {
         if self.is_postgres { sql.to_owned() } else { sql.replace('"', "`") }
     }
 
-    async fn run(&mut self, sql: &str) {
+    pub(crate) async fn run(&mut self, sql: &str) {
         self.admin.run(sql).await;
     }
 
@@ -164,7 +137,7 @@ fn config() -> DatabaseConfig {
     }
 }
 
-fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address::parse(text, Place::of_variable("DATABASE_URL")).unwrap()
 }
 
@@ -343,7 +316,7 @@ async fn a_server_that_wants_tls_and_one_that_has_none_are_told_apart() {
     }
     let plain = [DatabaseServer::postgres(Offer::Plain), DatabaseServer::mariadb(Offer::Plain)];
     for server in there(test, [&plain[0], &plain[1]]) {
-        let is_postgres = server.admin_address("").starts_with("postgres");
+        let is_postgres = server.is_postgres();
         let (admin, database) = if is_postgres { ("postgres", "postgres") } else { ("root", "mysql") };
         let by = |more: &str| address(&server.address(admin, PASSWORD, database, more));
         trouble(ask(by("?sslmode=require")).await, FaultKind::Malformed, "does not offer TLS; change its TLS mode");
@@ -473,7 +446,7 @@ async fn a_server_that_is_not_there_or_dies_in_the_middle_is_trouble() {
                 continue;
             }
         };
-        let is_postgres = server.admin_address("").starts_with("postgres");
+        let is_postgres = server.is_postgres();
         let at = address(&server.admin_address(if is_postgres { "postgres" } else { "mysql" }));
         let mut connection = Connection::open(&at).await.unwrap();
         let sleep = if is_postgres { "SELECT pg_sleep(20)" } else { "SELECT sleep(20)" };

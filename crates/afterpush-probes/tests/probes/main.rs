@@ -9,4 +9,5 @@ mod health;
 mod health_kinds;
 mod health_nginx;
 mod health_tls;
+mod migrations;
 mod server;
