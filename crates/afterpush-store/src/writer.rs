@@ -4,7 +4,7 @@
 
 use afterpush_core::{
     file::{MonitorPid, Report},
-    text::plain_json,
+    text::{clean_line, plain_json},
 };
 use jiff::Timestamp;
 
@@ -103,7 +103,7 @@ impl RunWriter {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn log(&self, line: &str) -> Result<(), StoreError> {
-        let line = format!("{:.3} {}", Timestamp::now(), line.replace(['\n', '\r'], " "));
+        let line = format!("{:.3} {}", Timestamp::now(), clean_line(&line.replace(['\n', '\r'], " "), usize::MAX));
         let notice = "The log is full; nothing more is written to it.";
         atomic::append_line_within(&self.run.monitor_log_path(), &line, LONGEST_MONITOR_LOG, notice)
     }
