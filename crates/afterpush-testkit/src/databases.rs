@@ -2,8 +2,6 @@
 //!
 //! Invariant: when the test's process ends, however it ends, its servers end and their directories are gone.
 
-mod certificates;
-
 use std::{
     fs::{self, File},
     io,
@@ -15,8 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use certificates::Certificates;
 use tempfile::TempDir;
+
+use crate::certificates::Certificates;
 
 /// How long a server may take to be ready: a busy machine makes a new one in some seconds.
 const PATIENCE: Duration = Duration::from_secs(90);
