@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_input;
+mod canary;
 mod clocks;
 mod config_hooks;
 mod courtesies;
@@ -13,6 +14,7 @@ mod gits;
 mod hanging;
 mod health;
 mod hook_places;
+mod hostile_repository;
 mod house;
 mod init;
 mod installer_kills;
@@ -20,6 +22,8 @@ mod managers;
 mod migrations;
 mod monitors;
 mod mounted;
+mod namespace;
+mod networks;
 mod next_push;
 mod open_ends;
 mod outcomes;
