@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_input;
+mod canary;
 mod cleanups;
 mod clocks;
 mod config_hooks;
@@ -18,6 +19,7 @@ mod health;
 mod hook_input;
 mod hook_places;
 mod hostile_hosts;
+mod hostile_repository;
 mod house;
 mod init;
 mod installer_kills;
@@ -26,6 +28,8 @@ mod managers;
 mod migrations;
 mod monitors;
 mod mounted;
+mod namespace;
+mod networks;
 mod next_push;
 mod open_ends;
 mod outcomes;

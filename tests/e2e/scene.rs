@@ -71,9 +71,12 @@ pub(crate) fn monitor_of(sandbox: &Sandbox) -> i32 {
 pub(crate) fn end_monitor(sandbox: &Sandbox, signal: Signal) {
     let pid = monitor_of(sandbox);
     kill(Pid::from_raw(pid), signal).unwrap();
-    // Its arguments vanish before its files are closed, and with them the lock; only a zombie, or nobody, holds none.
-    wait_until("the monitor's end", || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
-    });
+    wait_until("the monitor's end", || has_ended(pid));
+}
+
+/// Whether a process holds nothing any more. Its arguments vanish before its files are closed, and with them the lock; only a
+/// zombie, or nobody, holds none.
+pub(crate) fn has_ended(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
 }

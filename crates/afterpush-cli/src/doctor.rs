@@ -2,7 +2,7 @@
 //!
 //! What needs the network is asked by the monitor's program, which has the sockets; its answers are passed on.
 
-use afterpush_core::fault::with_causes;
+use afterpush_core::{fault::with_causes, text::clean_log};
 use std::{
     io::Read,
     process::{Command, Stdio},
@@ -30,6 +30,9 @@ use crate::{
 
 /// How long the monitor's program may take to ask the provider.
 const LIMIT: Duration = Duration::from_secs(20);
+/// What is shown of a check's message; a line may hold the longest path of Linux.
+const MOST_LINES: usize = 100;
+const LONGEST_LINE: usize = 5000;
 /// The check that decides about exit code 78.
 const CONFIGURATION: &str = "configuration";
 
@@ -59,7 +62,11 @@ impl Check {
 
 /// Runs every check and prints what it found.
 pub(crate) fn doctor(context: &Context, args: &DoctorArgs, output: &mut Output) -> Result<u8, CommandError> {
-    let checks = examine(context);
+    let mut checks = examine(context);
+    for check in &mut checks {
+        // Names of directories are among them.
+        check.message = clean_log(&check.message, MOST_LINES, LONGEST_LINE).join("\n");
+    }
     if args.json {
         output.print_json(&json!({ "checks": checks }))?;
     } else {

@@ -61,6 +61,7 @@ pub enum Program {
 /// Runs the program with this process's arguments and gives its exit code. A panic is an internal error with a short text.
 #[must_use]
 pub fn run(program: Program) -> ExitCode {
+    afterpush_store::process::close_to_others();
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
         let error = CommandError::new(ErrorKind::Internal, format!("afterpush came upon a defect of its own{place}"))

@@ -1,6 +1,7 @@
 //! `afterpush list`: the active monitors, which are those that run, those that are starting, those that
 //! wait for a place, and those that are lost.
 
+use afterpush_core::text::one_line;
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,6 +12,9 @@ use crate::{
     output::{Output, talk},
     run::{Run, State},
 };
+
+/// How much of a repository's place is shown: as long as the longest path of Linux.
+const LONGEST_PLACE: usize = 4096;
 
 /// Prints the active monitors, the newest push first.
 pub(crate) fn list(context: &Context, args: &ListArgs, output: &mut Output) -> Result<u8, CommandError> {
@@ -46,7 +50,7 @@ pub(crate) fn list(context: &Context, args: &ListArgs, output: &mut Output) -> R
     for (place, run) in &active {
         let mut row = row(run);
         if args.all {
-            row.push(place.clone().unwrap_or_default());
+            row.push(one_line(place.as_deref().unwrap_or_default(), LONGEST_PLACE));
         }
         rows.push(row);
     }

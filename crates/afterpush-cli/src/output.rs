@@ -1,9 +1,11 @@
 //! Standard output and standard error of a command: data on the one, talk on the other.
 //!
-//! Invariant: a reader that has gone away (`| head`, `| true`) is no error and says nothing; the exit code stays the verdict's.
+//! Invariants: a reader that has gone away (`| head`, `| true`) is no error and says nothing; the exit code stays the verdict's.
+//! No name of a stranger's acts on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 
+use afterpush_core::text::{plain_json, showable};
 use serde::Serialize;
 
 use crate::error::{CommandError, ErrorKind};
@@ -29,7 +31,7 @@ impl Output {
         if self.closed {
             return Ok(());
         }
-        match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+        match stream.write_all(showable(text).as_bytes()).and_then(|()| stream.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.closed = true;
                 Ok(())
@@ -43,7 +45,7 @@ impl Output {
         let mut text = serde_json::to_string_pretty(document)
             .map_err(|error| CommandError::because(ErrorKind::Internal, "cannot write the document", &error))?;
         text.push('\n');
-        self.print(&text)
+        self.print(&plain_json(&text))
     }
 
     /// Tells whether the reader has gone away.
@@ -64,5 +66,5 @@ impl Output {
 
 /// Writes talk to standard error; nobody is told when that fails, because there is nowhere left to tell it.
 pub(crate) fn talk(text: &str) {
-    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+    let _ = anstream::stderr().lock().write_all(showable(text).as_bytes());
 }

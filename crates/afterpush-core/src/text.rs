@@ -56,6 +56,29 @@ pub fn is_misleading(c: char) -> bool {
     )
 }
 
+/// The same JSON, in which whatever acts on a terminal or misleads a reader stands as an escape: names of refs and directories, which
+/// have to stay what they are, can hold such characters.
+#[must_use]
+pub fn plain_json(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for c in json.chars() {
+        if (c.is_control() && c != '\n') || is_misleading(c) {
+            plain.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// A text as it goes out at last: without control characters, but for the ends of lines, tabs and the beginning of this program's own
+/// styles, and without what misleads. Foreign text in it was cleaned before; this is for the names among it.
+#[must_use]
+pub fn showable(text: &str) -> String {
+    let is_own = |c: char| matches!(c, '\n' | '\r' | '\t' | ESC);
+    text.chars().filter(|c| is_own(*c) || !(c.is_control() || is_misleading(*c))).collect()
+}
+
 /// Tells whether a character ends a line in some program that may show the text.
 fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\u{000B}' | '\u{000C}' | '\u{0085}' | '\u{2028}' | '\u{2029}')
@@ -146,6 +169,21 @@ mod tests {
 
     fn clean(text: &str) -> String {
         clean_line(text, 1_000)
+    }
+
+    #[test]
+    fn json_keeps_its_meaning_and_shows_what_hides_in_it() {
+        let names = ["refs/heads/x\u{202e}y", "\u{7f}\u{9b}2J", "tag \u{e0041}", "plain \u{e9}\n"];
+        for json in [serde_json::to_string(&names).unwrap(), serde_json::to_string_pretty(&names).unwrap()] {
+            let plain = plain_json(&json);
+            assert!(!plain.chars().any(|c| (c.is_control() && c != '\n') || is_misleading(c)), "{plain}");
+            assert_eq!(serde_json::from_str::<Vec<String>>(&plain).unwrap(), names);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_keeps_lines_and_styles() {
+        assert_eq!(showable("\u{1b}[1mx\u{202e}\u{9b}\u{7}\u{7f}\u{1b}[0m\ty\n"), "\u{1b}[1mx\u{1b}[0m\ty\n");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod error;
 mod layout;
 mod library;
+mod login;
 mod migrations;
 mod program;
 mod reflog;

@@ -4,12 +4,13 @@ use std::{path::Path, process::Command};
 
 use afterpush_core::id::{CommitId, RefName};
 
-use crate::{program, repository::Git};
+use crate::{login::Login, program, repository::Git};
 
 /// Builds `git ls-remote <remote> <ref>` that never asks a person for anything: prompts are off, standard input is empty.
 ///
-/// It asks the address that the remote is *pushed* to, which is not always the one it is fetched from. The caller sets the
-/// time limit, pipes the output, and gives URLs without credentials: arguments can be seen by every user.
+/// It asks the address that the remote is *pushed* to, which is not always the one it is fetched from. A user name and password
+/// that stand in that address go through the environment: arguments can be seen by every user. The caller sets the time limit,
+/// pipes the output, and gives URLs without credentials.
 #[must_use]
 pub fn ls_remote_command(git_dir: &Path, remote_or_url: &str, ref_name: &RefName) -> Command {
     let mut command = program::command(git_dir);
@@ -26,15 +27,19 @@ pub fn ls_remote_command(git_dir: &Path, remote_or_url: &str, ref_name: &RefName
     if !has_own_ssh {
         command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=10");
     }
+    let login = git.as_ref().and_then(|git| Login::of(&git.remote_urls(remote_or_url)?.1));
     // ls-remote asks the fetch address. A longest-match rewrite of exactly that one leads it to the push address, and goes
     // through the environment because the address may hold a token.
-    if let Some((fetch, push)) = git.as_ref().and_then(|git| git.distinct_push_url(remote_or_url)) {
+    if let Some(login) = &login {
+        login.give_to(&mut command);
+    } else if let Some((fetch, push)) = git.as_ref().and_then(|git| git.distinct_push_url(remote_or_url)) {
         command
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", format!("url.{push}.insteadOf"))
             .env("GIT_CONFIG_VALUE_0", fetch);
     }
-    command.args(["ls-remote", "--", remote_or_url, ref_name.as_str()]);
+    let asked = login.as_ref().map_or(remote_or_url, |login| login.address.as_str());
+    command.args(["ls-remote", "--", asked, ref_name.as_str()]);
     command
 }
 

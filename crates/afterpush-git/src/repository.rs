@@ -311,11 +311,16 @@ impl Git {
     /// The first fetch address as it is configured, and the push address, when a remote has two different ones.
     pub(crate) fn distinct_push_url(&self, remote: &str) -> Option<(String, String)> {
         let configured = self.config_values(&format!("remote.{remote}.url")).into_iter().next()?;
-        let (fetch, push) = match &self.reader {
-            Reader::Library(repository) => library::remote_urls(repository, remote)?,
-            Reader::Program(program) => program.remote_urls(remote)?,
-        };
+        let (fetch, push) = self.remote_urls(remote)?;
         (fetch != push).then_some((configured, push))
+    }
+
+    /// The addresses that a remote is fetched from and pushed to, after the user's rewriting rules.
+    pub(crate) fn remote_urls(&self, remote: &str) -> Option<(String, String)> {
+        match &self.reader {
+            Reader::Library(repository) => library::remote_urls(repository, remote),
+            Reader::Program(program) => program.remote_urls(remote),
+        }
     }
 
     fn fetch_refspecs(&self, remote: &str) -> FetchRefspecs {

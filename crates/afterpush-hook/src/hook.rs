@@ -13,6 +13,7 @@ use afterpush_core::{
 };
 use afterpush_store::{
     ConfigFiles, ConfigFilesError, Environment, Repository, RepositoryError, StateRoot, StoreError, find_pusher,
+    process,
 };
 use nix::sys::signal::{SigSet, Signal};
 use thiserror::Error;
@@ -61,6 +62,7 @@ enum Verdict {
 /// Runs the hook: `pre-push <pid> [remote] [url]`, or `reference-transaction <pid> <new id> <ref>`. Gives the exit code: [`REFUSAL`], or 0 whatever else happened.
 #[must_use]
 pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
+    process::close_to_others();
     // A limit on file sizes then ends in an error of the write, which is reported, and not in our death. The monitor
     // inherits this.
     let mut blocked = SigSet::empty();

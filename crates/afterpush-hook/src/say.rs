@@ -14,7 +14,7 @@ const LONGEST: usize = 300;
 
 /// Says one line; it begins with the program's name.
 pub(crate) fn line(text: &str) {
-    let _ = io::stderr().write_all(format!("afterpush: {text}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("afterpush: {}\n", text::showable(text)).as_bytes());
 }
 
 /// Says why this push is not watched.

@@ -141,7 +141,7 @@ impl Cluster {
             }
             expires_at = status.expires_at;
         }
-        let mut builder = client(self.limits).tls_danger_accept_invalid_certs(config.accept_invalid_certs);
+        let mut builder = client(self.limits, &address).tls_danger_accept_invalid_certs(config.accept_invalid_certs);
         if let Some(certificates) = &config.root_cert {
             let read = |der: &Vec<u8>| {
                 Certificate::from_der(der).map_err(|_| wrong("its certificate authority is no certificate"))

@@ -5,7 +5,6 @@ use std::{fs::OpenOptions, io};
 
 use nix::{
     sys::{
-        prctl,
         resource::{Resource, setrlimit},
         signal::{SigSet, Signal},
         stat::{Mode, umask},
@@ -30,12 +29,13 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
-/// Closes this process to others of the same user: no core file, no `/proc/<pid>/environ`, no ptrace. And has a limit on file
+/// Closes this process to others of the same user, and what it starts to core files: a program that was given a token must leave
+/// none either. And has a limit on file
 /// sizes end in an error of the write, which is survived, and not in the death of this process. Before any thread begins.
 pub fn protect() {
     let mut blocked = SigSet::empty();
     blocked.add(Signal::SIGXFSZ);
     let _ = blocked.thread_block();
-    let _ = prctl::set_dumpable(false);
+    afterpush_store::process::close_to_others();
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
 }

@@ -51,7 +51,9 @@ fn handed_over() -> PushEnvironment {
     let stdin = io::stdin();
     let handed_over =
         if stdin.is_terminal() { Ok(PushEnvironment::empty()) } else { PushEnvironment::read(stdin.lock()) };
-    handed_over.unwrap_or_else(|_| PushEnvironment::empty())
+    let handed_over = handed_over.unwrap_or_else(|_| PushEnvironment::empty());
+    handed_over.adopt_proxies();
+    handed_over
 }
 
 fn reconcile_only(git_dir: &Path) -> ExitCode {

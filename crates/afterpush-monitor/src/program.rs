@@ -92,7 +92,7 @@ impl Programs {
         let child = Command::new(program)
             .args(arguments)
             .env_clear()
-            .envs(env::vars_os().filter(|(name, _)| afterpush_store::is_visible(name)))
+            .envs(env::vars_os().filter(|(name, value)| afterpush_store::is_visible(name, value)))
             .envs(self.variables.iter().map(|(name, value)| (name, value.expose())))
             .envs(request.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
@@ -132,8 +132,10 @@ impl Programs {
     }
 
     fn blotted(&self, text: &str) -> String {
-        let hidden = self.variables.iter().filter(|(name, _)| !afterpush_store::is_visible(OsStr::new(name)));
-        let secrets = hidden.map(|(_, value)| value.expose());
+        let secrets = self.variables.iter().filter_map(|(name, value)| {
+            let value = value.expose();
+            (!afterpush_store::is_visible(OsStr::new(name), OsStr::new(value))).then_some(value)
+        });
         secrets
             .filter(|secret| secret.len() >= SHORTEST_SECRET)
             .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))

@@ -143,18 +143,19 @@ async fn follow_once(mut recorder: Recorder, pusher: Option<Pending>, push: &Pus
     let environment = Environment::read();
     let prepared = prepare(&request, &commit, git.as_ref(), &environment, push, has_waited);
     let mut pending: Vec<Pending> = signals();
-    pending.extend(pusher);
-    let (sources, plan, policy) = match prepared {
+    let (sources, plan, policy, git) = match prepared {
         Ok(prepared) => {
             recorder.configure(prepared.config.policy.clone(), prepared.config.left_out.clone());
-            (prepared.sources, prepared.plan, prepared.config.policy)
+            pending.extend(pusher);
+            (prepared.sources, prepared.plan, prepared.config.policy, git)
         }
         Err(error) => {
-            // The machine ends the run, so that this ending is recorded like any other.
+            // The machine ends the run, so that this ending is recorded like any other. Nothing that could prove the push is
+            // looked at: with nothing to ask, a proof would end the run as well, and before the reason.
             let reason = with_causes(&error);
             let (sources, plan, policy) = nothing_to_ask();
             pending.push(Box::pin(async move { EventKind::Broken { reason } }));
-            (sources, plan, policy)
+            (sources, plan, policy, None)
         }
     };
     let state = State::new(plan, &policy);

@@ -3,7 +3,10 @@
 use std::{collections::HashMap, ffi::OsString, io::Read};
 
 use afterpush_providers::Secret;
+use afterpush_store::is_proxy;
 use thiserror::Error;
+
+use crate::sys;
 
 /// No environment is larger: the kernel's own limit for arguments and environment is 2 MiB by default.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
@@ -41,6 +44,14 @@ impl PushEnvironment {
     #[must_use]
     pub fn empty() -> Self {
         Self(HashMap::new())
+    }
+
+    /// Puts the proxies that want a password where the clients look for them: in this process's own variables, which nobody
+    /// else can read. Those that want none stand there from the start. Before any thread begins.
+    pub fn adopt_proxies(&self) {
+        for (name, value) in self.iter().filter(|(name, _)| is_proxy(name)) {
+            sys::adopt_variable(name, value);
+        }
     }
 
     /// The variables of this process itself: for commands that run in the foreground.

@@ -1,5 +1,5 @@
-//! The only system calls without a safe wrapper: closing inherited descriptors, and reading how a process that is not our
-//! child ended. Invariant: nothing else in this program is `unsafe`.
+//! What has no safe wrapper: closing inherited descriptors, adopting variables that were handed over, and reading how a process
+//! that is not our child ended. Invariant: nothing else in this program is `unsafe`.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -21,6 +21,20 @@ pub fn close_inherited() {
             unsafe { libc::close(descriptor) };
         }
     }
+}
+
+/// Sets a variable of this process, for libraries that look for it there.
+///
+/// Others see what a process was started with (`/proc/<pid>/environ`), not what it sets itself. Must be called before any thread
+/// begins: see the safety comment.
+pub fn adopt_variable(name: &str, value: &str) {
+    // The standard library panics where the system would refuse.
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        return;
+    }
+    // SAFETY: setting a variable is a race with whatever reads the environment in another thread, and there is no other yet:
+    // `main` calls this before it makes a runtime or starts anything.
+    unsafe { std::env::set_var(name, value) };
 }
 
 /// `struct pidfd_info` of linux/pidfd.h in its first published size (64 bytes), which every later kernel accepts.

@@ -10,6 +10,7 @@ use afterpush_core::{
     machine::Pace,
     text::clean_line,
 };
+use afterpush_probes::health::insecure_because;
 use afterpush_providers::{
     BodyLimit, Credential, HttpRequest, HttpResponse, Method, ProgramEnd, Provider, Question, Reply, Turn,
 };
@@ -74,7 +75,7 @@ impl Transport {
         let malformed = |text: String| Fault::new(FaultKind::Malformed, text);
         let api =
             Url::parse(api).map_err(|error| malformed(format!("the provider's address is not a URL: {error}")))?;
-        Self::with(client(limits), api, limits)
+        Self::with(client(limits, &api), api, limits)
     }
 
     /// A transport whose client trusts and presents other certificates than the system's.
@@ -251,9 +252,11 @@ pub(crate) fn cannot_carry() -> Fault {
     Fault::new(FaultKind::Malformed, "the provider asks for something that is not carried out for it")
 }
 
-/// The client that all requests to providers share: no redirects, no referrer, no compressed bodies.
-pub(crate) fn client(limits: Limits) -> ClientBuilder {
-    Client::builder()
+/// The client that all requests to providers share: no redirects, no referrer, no compressed bodies. To this machine itself no
+/// proxy of the environment leads: it would see the credential, which goes there unencrypted, and reach another machine.
+pub(crate) fn client(limits: Limits, api: &Url) -> ClientBuilder {
+    let builder = if is_loopback(api) { Client::builder().no_proxy() } else { Client::builder() };
+    builder
         .user_agent(concat!("afterpush/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .referer(false)
@@ -298,6 +301,9 @@ fn read_headers(response: &reqwest::Response, host: &str) -> Result<Vec<(String,
 /// What went wrong, in a few words, without the URL: its query could hold a secret.
 fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
+    if let Some(why) = insecure_because(&error) {
+        return clean_line(&format!("no secure connection: {why}"), 200);
+    }
     let limit = error.is_timeout();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(deeper) = cause.source() {

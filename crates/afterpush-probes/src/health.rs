@@ -27,6 +27,8 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 use url::Url;
 
+pub use trouble::insecure_because;
+
 use address::Permission;
 use assertion::Assertion;
 use http::HttpClient;

@@ -37,7 +37,7 @@ pub use repository::{Repository, RepositoryError};
 pub use repository_store::{HeadMark, RepositoryStore};
 pub use root::StateRoot;
 pub use run_directory::{Liveness, Recorded, RunDirectory};
-pub use start::{StartError, Work, is_visible, start_monitor};
+pub use start::{StartError, Work, is_proxy, is_visible, start_monitor};
 pub use trust::TrustStore;
 pub use unseen::{Adoption, UnseenError, lost_runs};
 pub use writer::RunWriter;

@@ -11,9 +11,16 @@ use afterpush_core::{
     file::{ProcessId, Pusher},
     push::read_push_arguments,
 };
+use nix::sys::prctl;
 
 /// How many processes may stand between a hook and its `git push`: five with lefthook, and some to spare.
 const GENERATIONS: usize = 16;
+
+/// Closes this process to others of the same user: no core file, no `/proc/<pid>/environ`, no ptrace. It holds the environment of
+/// a push, and with it tokens. Nothing that it starts inherits this. Where the system refuses, it goes on as any program does.
+pub fn close_to_others() {
+    let _ = prctl::set_dumpable(false);
+}
 
 /// Identifies a process of this PID namespace.
 ///

@@ -11,6 +11,7 @@ use std::{
 use afterpush_core::{
     file::{Head, HistoryLine, RepositoryFacts},
     id::{CommitId, RefName},
+    text::plain_json,
 };
 use serde::{Deserialize, Serialize};
 
@@ -195,7 +196,7 @@ impl RepositoryStore {
             serde_json::to_string(line).map_err(|source| StoreError::Malformed { path: path.clone(), source })?;
         // Lines of several monitors: the lock keeps each from taking another's half-written line for a torn one.
         let _lock = lock::wait_exclusive(atomic::open_for_append(&path)?, &path, PATIENCE)?;
-        atomic::append_line(&path, &text)
+        atomic::append_line(&path, &plain_json(&text))
     }
 
     /// Tells whether the history has a finished run of this commit, remote and ref. Lines that are not readable count as

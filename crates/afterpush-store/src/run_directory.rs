@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use afterpush_core::file::{self, MonitorPid, Report, Request, SchemaName};
+use afterpush_core::{
+    file::{self, MonitorPid, Report, Request, SchemaName},
+    text::plain_json,
+};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
@@ -321,10 +324,9 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, S
 
 /// Writes JSON for people too: indented, with a line end. `path` is only for the error.
 pub(crate) fn to_json(value: &impl serde::Serialize, path: &Path) -> Result<Vec<u8>, StoreError> {
-    let mut text =
-        serde_json::to_vec_pretty(value).map_err(|source| StoreError::Malformed { path: path.to_owned(), source })?;
-    text.push(b'\n');
-    Ok(text)
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|source| StoreError::Malformed { path: path.to_owned(), source })?;
+    Ok((plain_json(&text) + "\n").into_bytes())
 }
 
 /// The names in a directory that are valid UTF-8, sorted; none when there is no such directory.

@@ -61,7 +61,7 @@ pub fn start_monitor(
     environment: &[(OsString, OsString)],
 ) -> Result<Child, StartError> {
     let handed_over = environment_file(environment).map_err(StartError::Environment)?;
-    let visible = environment.iter().filter(|(name, _)| is_visible(name));
+    let visible = environment.iter().filter(|(name, value)| is_visible(name, value));
     let mut command = Command::new(program);
     match work {
         Work::Follow(run) | Work::FollowAndReconcile(run) => {
@@ -102,9 +102,9 @@ fn environment_file(environment: &[(OsString, OsString)]) -> io::Result<File> {
 }
 
 /// Variables without secrets that a process needs from its first instruction on: who it is, its language, its network. And
-/// the mark of a CI runner, whose clean-up a background process must not evade.
+/// the mark of a CI runner, whose clean-up a background process must not evade. A proxy that wants a password is a secret.
 #[must_use]
-pub fn is_visible(name: &OsStr) -> bool {
+pub fn is_visible(name: &OsStr, value: &OsStr) -> bool {
     const NAMES: [&str; 12] = [
         "PATH",
         "HOME",
@@ -124,5 +124,11 @@ pub fn is_visible(name: &OsStr) -> bool {
     };
     NAMES.contains(&name)
         || ["LC_", "XDG_", "AFTERPUSH_"].iter().any(|prefix| name.starts_with(prefix))
-        || ["_PROXY", "_proxy"].iter().any(|suffix| name.ends_with(suffix))
+        || (is_proxy(name) && !value.as_encoded_bytes().contains(&b'@'))
+}
+
+/// Tells whether the variable of this name says by which proxy the network is reached, or what is reached without.
+#[must_use]
+pub fn is_proxy(name: &str) -> bool {
+    ["_PROXY", "_proxy"].iter().any(|suffix| name.ends_with(suffix))
 }

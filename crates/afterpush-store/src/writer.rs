@@ -2,7 +2,10 @@
 //!
 //! Invariant: one writer a file. A directory that was removed is not made again: the monitor of a removed run writes nowhere.
 
-use afterpush_core::file::{MonitorPid, Report};
+use afterpush_core::{
+    file::{MonitorPid, Report},
+    text::{clean_line, plain_json},
+};
 use jiff::Timestamp;
 
 use crate::{
@@ -92,7 +95,7 @@ impl RunWriter {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn append_event(&self, line: &serde_json::Value) -> Result<(), StoreError> {
-        atomic::append_line(&self.run.events_path(), &line.to_string())
+        atomic::append_line(&self.run.events_path(), &plain_json(&line.to_string()))
     }
 
     /// Appends one line with the time to monitor.log, until the log is full. Line ends within `line` become spaces.
@@ -100,7 +103,7 @@ impl RunWriter {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn log(&self, line: &str) -> Result<(), StoreError> {
-        let line = format!("{:.3} {}", Timestamp::now(), line.replace(['\n', '\r'], " "));
+        let line = format!("{:.3} {}", Timestamp::now(), clean_line(&line.replace(['\n', '\r'], " "), usize::MAX));
         let notice = "The log is full; nothing more is written to it.";
         atomic::append_line_within(&self.run.monitor_log_path(), &line, LONGEST_MONITOR_LOG, notice)
     }

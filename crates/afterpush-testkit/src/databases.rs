@@ -2,7 +2,6 @@
 //!
 //! Invariant: when the test's process ends, however it ends, its servers end and their directories are gone.
 
-mod certificates;
 mod live;
 
 use std::{
@@ -17,11 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use certificates::Certificates;
 use tempfile::TempDir;
 
 pub use self::live::Live;
-use crate::sandbox::skipped;
+use crate::{certificates::Certificates, sandbox::skipped};
 
 /// How long a server may take to be ready: a busy machine makes a new one in some seconds.
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -78,6 +78,8 @@ pub struct Request {
     pub query: String,
     /// Whether an `Authorization` header came with it.
     pub authorised: bool,
+    /// All its headers, a line each.
+    pub headers: String,
 }
 
 impl Simulator {
@@ -93,6 +95,12 @@ impl Simulator {
         let served = shared.clone();
         let thread = std::thread::spawn(move || server::serve(api, archive, served, ended));
         Self { api: api_address, shared, end: Some(end), thread: Some(thread) }
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.api
     }
 
     /// The API's address.

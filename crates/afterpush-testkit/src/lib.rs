@@ -4,10 +4,13 @@
 #![forbid(unsafe_code)]
 
 pub mod canary;
+pub mod certificates;
 pub mod databases;
 pub mod digitalocean;
+pub mod git_server;
 pub mod health;
 pub mod hostile;
+pub mod line;
 pub mod managers;
 pub mod migration_tools;
 pub mod prism;

@@ -40,6 +40,11 @@ pub(super) fn judge(
     assertion: Option<&Assertion>,
     pushed: &CommitId,
 ) -> Result<CheckObservation, Fault> {
+    // What stands between here and the application has answered in its place, and wants a login of its own.
+    if matches!(reply.status, 407 | 511) && !config.status.contains(&reply.status) {
+        let message = format!("the network in between wants a login ({})", reply.status);
+        return Err(Fault::new(FaultKind::Transient, message));
+    }
     let json = if reply.is_cut { None } else { serde_json::from_slice::<Value>(reply.body).ok() };
     let Recognised { is_well, sub_checks } = if config.depends.is_empty() {
         let content_type = reply.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());

@@ -75,13 +75,27 @@ pub(super) fn fault(error: reqwest::Error, url: &Url) -> Fault {
 
 /// Says what is wrong with a certificate in words that tell what to do about it.
 pub(super) fn insecure(error: &rustls::Error, place: &str) -> Fault {
-    let problem = match error {
-        rustls::Error::InvalidCertificate(problem) => problem,
-        other => {
-            let message = format!("no secure connection to {place}: {other}");
-            return Fault::new(FaultKind::Transient, text::one_line(&message, 300));
+    let message = format!("no secure connection to {place}: {}", tls_problem(error));
+    Fault::new(FaultKind::Transient, text::one_line(&message, 300))
+}
+
+/// Says why there is no secure connection, when that is what an error, or a cause of it, is about.
+#[must_use]
+pub fn insecure_because(error: &(dyn StdError + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+            return Some(tls_problem(error));
         }
-    };
+        // An io error that wraps another one hides it from `source`.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map_or_else(|| cause.source(), |inner| Some(inner));
+    }
+    None
+}
+
+fn tls_problem(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(problem) = error else { return error.to_string() };
     let why = match problem {
         CertificateError::Expired => "has expired".to_owned(),
         CertificateError::ExpiredContext { not_after, .. } => format!("expired on {}", tls::day(*not_after)),
@@ -100,8 +114,7 @@ pub(super) fn insecure(error: &rustls::Error, place: &str) -> Fault {
         CertificateError::Revoked => "is revoked".to_owned(),
         other => format!("cannot be used: {other}"),
     };
-    let message = format!("no secure connection to {place}: its certificate {why}");
-    Fault::new(FaultKind::Transient, text::one_line(&message, 300))
+    format!("its certificate {why}")
 }
 
 /// What an error of the connection itself means.

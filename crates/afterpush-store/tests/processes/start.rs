@@ -27,6 +27,7 @@ fn secrets_reach_the_monitor_only_through_its_standard_input() {
         ("HOME", "/home/u"),
         ("AFTERPUSH_TEST_SEEN", seen.to_str().unwrap()),
         ("HTTPS_PROXY", "http://proxy"),
+        ("http_proxy", "http://me:canary-proxy@proxy"),
         ("RUNNER_TRACKING_ID", "job"),
         ("DIGITALOCEAN_TOKEN", "canary-token"),
         ("DATABASE_URL", "postgres://u:canary-word@h/d"),
@@ -53,6 +54,7 @@ fn secrets_reach_the_monitor_only_through_its_standard_input() {
     let handed: BTreeMap<String, String> = serde_json::from_str(&read("input")).unwrap();
     assert_eq!(handed["DIGITALOCEAN_TOKEN"], "canary-token");
     assert_eq!(handed["DATABASE_URL"], "postgres://u:canary-word@h/d");
+    assert_eq!(handed["http_proxy"], "http://me:canary-proxy@proxy");
     assert!(!handed.keys().any(|name| name.starts_with("GIT_")), "{handed:?}");
     let fds = read("fds");
     assert!(fds.contains("1 -> /dev/null") && fds.contains("2 -> /dev/null"), "{fds}");

@@ -11,7 +11,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Request as Incoming, State},
-    http::{StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use futures_util::stream;
@@ -62,12 +62,15 @@ pub(super) fn serve(api: TcpListener, archive: TcpListener, shared: Shared, ende
 }
 
 fn recorded(request: &Incoming) -> Request {
+    let line =
+        |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
     Request {
         at: Instant::now(),
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
         authorised: request.headers().contains_key(header::AUTHORIZATION),
+        headers: request.headers().iter().map(line).collect(),
     }
 }
 
