@@ -11,14 +11,14 @@ use afterpush_store::RepositoryStore;
 
 /// Watches the newest landed push of the run's ref.
 #[derive(Debug, Default)]
-pub struct Successor {
+pub(crate) struct Successor {
     told: Option<Newer>,
     relation: Option<(CommitId, Relation)>,
 }
 
 impl Successor {
     /// What is new about a later push since the last call.
-    pub fn news(&mut self, store: &RepositoryStore, request: &Request, git: Option<&Git>) -> Option<Newer> {
+    pub(crate) fn news(&mut self, store: &RepositoryStore, request: &Request, git: Option<&Git>) -> Option<Newer> {
         let head = store.head(&request.remote, &request.ref_name).ok()??;
         if head.commit == request.commit || head.pushed_at <= request.pushed_at {
             return None;

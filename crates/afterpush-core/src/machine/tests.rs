@@ -592,6 +592,9 @@ fn a_push_is_confirmed_per_ref_and_a_refused_one_ends_quietly() {
         (Some(1), RemoteLook::Elsewhere, Some(OutcomeWord::PushNotCompleted)),
         (Some(-9), RemoteLook::Elsewhere, None),
         (None, RemoteLook::Elsewhere, None),
+        (Some(1), RemoteLook::Unfamiliar, Some(OutcomeWord::PushNotCompleted)),
+        (Some(-9), RemoteLook::Unfamiliar, None),
+        (None, RemoteLook::Unfamiliar, None),
     ] {
         let mut world = World::new(vec![target()]);
         let effects = world.tell(EventKind::PusherGone { exit });
@@ -605,9 +608,28 @@ fn a_push_is_confirmed_per_ref_and_a_refused_one_ends_quietly() {
         let proven = exit == Some(0) || look == RemoteLook::Landed || contains;
         assert_eq!(world.state.push_proof().is_some(), proven, "{exit:?} {look:?}");
         if look == RemoteLook::Elsewhere && expected.is_none() && !proven {
-            world.tell(EventKind::LookedAtRemote(look));
+            world.tell(EventKind::LookedAtRemote(look.clone()));
             assert_eq!(world.outcome(), Some(OutcomeWord::PushNotCompleted));
         }
+        if look == RemoteLook::Unfamiliar && expected.is_none() {
+            // However often it says so: the provider is asked instead.
+            (0..3).for_each(|_| drop(world.tell(EventKind::LookedAtRemote(look.clone()))));
+            assert_eq!(world.outcome(), None, "{exit:?}");
+            let effects = world.tell(EventKind::Tick);
+            let asked = Effect::Ask { target: 0, stage: StageKind::Provider };
+            assert!(world.state.targets[0].provider.asked > 0 || effects.contains(&asked), "{exit:?}");
+        }
+    }
+}
+
+#[test]
+fn what_an_earlier_monitor_of_the_run_saw_counts_whatever_can_be_seen_now() {
+    for exit in [None, Some(1), Some(-9)] {
+        let mut world = World::new(vec![target()]);
+        world.tell(EventKind::PusherGone { exit });
+        world.tell(EventKind::LookedLocally(LocalLook::Landed(PushProof::Earlier)));
+        world.tell(EventKind::LookedAtRemote(RemoteLook::Elsewhere));
+        assert_eq!((world.state.push_proof(), world.outcome()), (Some(PushProof::Earlier), None), "{exit:?}");
     }
 }
 
@@ -730,7 +752,8 @@ fn any_event() -> impl Strategy<Value = EventKind> {
         2 => prop::sample::select(vec![LocalLook::NotSeen, LocalLook::Landed(PushProof::Reflog)])
             .prop_map(EventKind::LookedLocally),
         1 => prop::sample::select(vec![
-            RemoteLook::Landed, RemoteLook::Contains, RemoteLook::Elsewhere, RemoteLook::Unknown("x".to_owned()),
+            RemoteLook::Landed, RemoteLook::Contains, RemoteLook::Elsewhere, RemoteLook::Unfamiliar,
+            RemoteLook::Unknown("x".to_owned()),
         ]).prop_map(EventKind::LookedAtRemote),
         1 => any::<bool>().prop_map(|has_pusher| EventKind::PushedAgain { has_pusher }),
         8 => (0_usize..3, any_answer(), 0_u64..100).prop_map(|(target, (stage, answer), age)| EventKind::Answered {
