@@ -295,6 +295,7 @@ impl World {
             let mut dice = self.dice.borrow_mut();
             (!self.is_calm() && dice.chance(0.05), dice.millis(5, 400))
         };
+        self.begun.borrow_mut().insert(run.path().to_owned(), self.time());
         if !fails {
             self.plan(self.time() + wait, Action::Begin(run.clone()));
         }

@@ -90,6 +90,10 @@ impl Oracle {
         self.runs.values().filter(|known| known.watcher.is_some()).count()
     }
 
+    pub(crate) fn watched_by(&self, life: u64) -> Vec<RunDirectory> {
+        self.runs.values().filter(|known| known.watcher == Some(life)).map(|known| known.run.clone()).collect()
+    }
+
     /// A monitor's process is gone.
     pub(crate) fn gone(&mut self, life: u64, was_killed: bool) {
         for (path, known) in &mut self.runs {
@@ -197,6 +201,9 @@ impl World {
             };
         };
         match (known.results.get(&newest.id), result) {
+            (_, Some(result)) if result.request_id != newest.id && !has_newer => {
+                Err("the result of an earlier push stands for this one".to_owned())
+            }
             (Some((outcome, true)), Some(result)) if result.outcome != *outcome => {
                 Err(format!("the outcome {:?} has become {:?}", outcome.outcome, result.outcome.outcome))
             }

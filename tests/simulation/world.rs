@@ -21,7 +21,7 @@ use std::{
 use afterpush_core::{file::Request, id::CommitId, observation::ProviderObservation, policy::Policy};
 use afterpush_monitor::{clock::Clocks, life};
 use afterpush_store::{
-    Environment, Liveness, RunDirectory,
+    Environment, Liveness, Places, RunDirectory,
     disk::{self, Change},
 };
 use futures_util::FutureExt;
@@ -118,6 +118,8 @@ pub(crate) struct World {
     /// By request: when it was truly pushed.
     pub(crate) requests: RefCell<BTreeMap<String, Time>>,
     pub(crate) names: Counter,
+    /// By run: when a monitor was last to be started.
+    pub(crate) begun: RefCell<BTreeMap<PathBuf, Time>>,
     agenda: RefCell<BTreeMap<(Time, u64), Action>>,
     planned: Counter,
     lives: Counter,
@@ -358,9 +360,13 @@ impl World {
 
     fn ended(&self, life: u64, end: End) {
         self.disk.borrow_mut().fuses.remove(&life);
+        let watched = self.oracle.borrow().watched_by(life);
         self.oracle.borrow_mut().gone(life, matches!(end, End::Died));
         let text = match end {
-            End::Over(Ok(())) => "has ended".to_owned(),
+            End::Over(Ok(())) => {
+                self.leaves_nothing(&watched);
+                "has ended".to_owned()
+            }
             End::Over(Err(why)) => format!("has given up: {}", why.replace(self.root.to_str().unwrap_or(""), "").len()),
             End::Died => "is dead".to_owned(),
             End::Panicked(text) => {
@@ -369,6 +375,23 @@ impl World {
             }
         };
         self.trace(&format!("monitor {life}"), &text);
+    }
+
+    /// A monitor that ends in peace leaves no push behind that it should have taken up, and no run waiting for its place.
+    fn leaves_nothing(&self, watched: &[RunDirectory]) {
+        if self.disk.borrow().refused > 0 {
+            return;
+        }
+        for run in watched {
+            if let Ok(Some(_)) = run.again() {
+                self.oracle.borrow_mut().violated("a monitor left a push of its run to nobody".to_owned());
+            }
+            let owed = Places::of_run(run, self.limit).next().unwrap_or_default();
+            let begun = self.begun.borrow();
+            if owed.iter().any(|run| begun.get(run.path()) != Some(&self.time())) {
+                self.oracle.borrow_mut().violated("a monitor gave its place to nobody".to_owned());
+            }
+        }
     }
 
     /// The world's own loop: what is planned happens, and the monitors live.
@@ -552,6 +575,7 @@ impl World {
             shared: RefCell::default(),
             requests: RefCell::default(),
             names: Counter::default(),
+            begun: RefCell::default(),
             agenda: RefCell::default(),
             planned: Counter::default(),
             lives: Counter::default(),
