@@ -43,11 +43,14 @@ mod watch;
 
 use std::{panic, process::ExitCode};
 
+use afterpush_store::RunDirectory;
 use args::{Afterpush, CheckCommand, Command, DeployStatus};
 use clap::Parser;
 use context::Context;
 use error::{CommandError, ErrorKind};
+use jiff::Timestamp;
 use output::Output;
+use run::Run;
 
 /// Under which of its two names the program was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +59,25 @@ pub enum Program {
     Afterpush,
     /// `deploy-status`, which is `afterpush status`
     DeployStatus,
+}
+
+/// What `deploy-status` says by the files of one stored run: the word of its JSON, and the exit code. `None` when nothing is
+/// stored there.
+///
+/// # Errors
+/// Why the files cannot be used, in words for people.
+pub fn verdict(run: &RunDirectory, now: Timestamp) -> Result<Option<(&'static str, u8)>, String> {
+    let run = Run::load(run, now).map_err(|error| error.message)?;
+    Ok(run.map(|run| (run.word(), run.exit_code())))
+}
+
+/// Ends a run that nobody watches, as `afterpush stop` does.
+///
+/// # Errors
+/// Why it cannot be ended, in words for people.
+pub fn stop_unwatched(run: &RunDirectory, now: Timestamp) -> Result<(), String> {
+    stop::end_unwatched(run, "a person stopped it, when its monitor was gone already", now)
+        .map_err(|error| error.message)
 }
 
 /// Runs the program with this process's arguments and gives its exit code. A panic is an internal error with a short text.

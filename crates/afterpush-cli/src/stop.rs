@@ -13,7 +13,7 @@ use afterpush_core::{
     file::{Document, HistoryLine, MonitorInfo, MonitorPid, OutcomeFields, Report, Request},
     run::{Outcome, OutcomeWord, Phase},
 };
-use afterpush_store::{RunDirectory, process};
+use afterpush_store::{RepositoryStore, RunDirectory, process};
 use jiff::Timestamp;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -51,7 +51,7 @@ pub(crate) fn stop(context: &Context, args: &StopArgs, output: &mut Output) -> R
     }
     let mut code = 0;
     for run in active {
-        match stop_one(context, run, args.force) {
+        match stop_one(run, args.force) {
             Ok(text) => output.print(&format!("{text}: {}\n", run.title()))?,
             Err(error) => {
                 talk(&error.render());
@@ -73,19 +73,19 @@ fn all_runs(context: &Context) -> Result<Vec<Run>, CommandError> {
 }
 
 /// Ends one run; gives what happened.
-fn stop_one(context: &Context, run: &Run, force: bool) -> Result<&'static str, CommandError> {
+fn stop_one(run: &Run, force: bool) -> Result<&'static str, CommandError> {
     let directory = &run.directory;
     if run.is_queued() {
-        end_unwatched(context, directory, "a person stopped it while it waited for a place among the monitors")?;
+        end_unwatched(directory, "a person stopped it while it waited for a place among the monitors", now())?;
         return Ok("ended, it waited for a place");
     }
     if !run.is_lost() {
         directory.request_stop()?;
-        if let Some(text) = ended_within(context, directory, "stopped", false)? {
+        if let Some(text) = ended_within(directory, "stopped", false)? {
             return Ok(text);
         }
         if !directory.is_locked()? {
-            end_unwatched(context, directory, "a person stopped it before its monitor showed itself")?;
+            end_unwatched(directory, "a person stopped it before its monitor showed itself", now())?;
             return Ok("ended, its monitor never showed itself");
         }
         let mut signals = vec![(Signal::TERM, "stopped by SIGTERM")];
@@ -97,7 +97,7 @@ fn stop_one(context: &Context, run: &Run, force: bool) -> Result<&'static str, C
                 let message = format!("the monitor of {} does not answer, and was not signalled: {why}", run.title());
                 CommandError::new(ErrorKind::Refused, message)
             })?;
-            if let Some(text) = ended_within(context, directory, text, true)? {
+            if let Some(text) = ended_within(directory, text, true)? {
                 return Ok(text);
             }
         }
@@ -105,13 +105,12 @@ fn stop_one(context: &Context, run: &Run, force: bool) -> Result<&'static str, C
         let error = CommandError::new(ErrorKind::Refused, message);
         return Err(if force { error } else { error.hint("`afterpush stop --force` kills it") });
     }
-    end_unwatched(context, directory, "a person stopped it, when its monitor was gone already")?;
+    end_unwatched(directory, "a person stopped it, when its monitor was gone already", now())?;
     Ok("ended, its monitor was gone already")
 }
 
 /// Waits for the run's end. A monitor that went without a result (killed) leaves it to us to write one.
 fn ended_within(
-    context: &Context,
     directory: &RunDirectory,
     text: &'static str,
     was_signalled: bool,
@@ -126,7 +125,7 @@ fn ended_within(
             }
             // A monitor that was killed seconds after the push looks as if it had yet to start.
             Some(run) if run.is_lost() || (was_signalled && !directory.is_locked()?) => {
-                end_unwatched(context, directory, "a person stopped it, and its monitor ended without a result")?;
+                end_unwatched(directory, "a person stopped it, and its monitor ended without a result", now())?;
                 return Ok(Some(text));
             }
             Some(_) => thread::sleep(LOOK),
@@ -165,7 +164,7 @@ fn carries_mark(directory: &RunDirectory, monitor: &MonitorPid) -> bool {
 }
 
 /// Writes the result of a run that has no monitor to write it.
-fn end_unwatched(context: &Context, directory: &RunDirectory, reason: &str) -> Result<(), CommandError> {
+pub(crate) fn end_unwatched(directory: &RunDirectory, reason: &str, now: Timestamp) -> Result<(), CommandError> {
     let Some(lock) = directory.try_lock()? else {
         let message = "a monitor has just been started for it";
         return Err(CommandError::new(ErrorKind::Refused, message).hint("run `afterpush stop` again"));
@@ -174,14 +173,9 @@ fn end_unwatched(context: &Context, directory: &RunDirectory, reason: &str) -> R
     writer.adopt_again()?;
     if let (Some(request), None) = (directory.request()?, directory.result()?) {
         let last = directory.status()?.filter(|report| report.request_id == request.id);
-        let report = stopped(&request, last, reason, now());
+        let report = stopped(&request, last, reason, now);
         writer.write_result(&report)?;
-        for store in context.stores_of_user()?.iter().chain(&context.stores().unwrap_or_default()) {
-            if directory.path().starts_with(store.path()) {
-                store.append_history(&history(&request, &report))?;
-                break;
-            }
-        }
+        RepositoryStore::of_run(directory).append_history(&history(&request, &report))?;
     }
     writer.clear_stop()?;
     drop(writer.release());

@@ -63,24 +63,38 @@ pub enum ReconcileError {
 /// [`ReconcileError`]; what was started before it stays started.
 pub fn reconcile(git_dir: &Path, push: &PushEnvironment) -> Result<(), ReconcileError> {
     let environment = Environment { git_dir: Some(git_dir.to_owned()), git_work_tree: None, ..Environment::read() };
-    let repository = Repository::locate(git_dir, &environment)?;
+    let own = Starter::new(push)?;
+    // Runs of other repositories do not get the secrets of this push.
+    let bare = Starter::new(&PushEnvironment::empty())?;
+    start_missing(git_dir, &environment, Timestamp::now(), &mut |run, is_own| {
+        let starter = if is_own { &own } else { &bare };
+        starter.start(Work::Follow(run))?;
+        Ok(())
+    })
+}
+
+/// Starts by `start` what is missing in the repository of `git_dir`; that is told of each run whether it is of this repository.
+///
+/// # Errors
+/// [`ReconcileError`]; what was started before it stays started.
+pub fn start_missing(
+    git_dir: &Path,
+    environment: &Environment,
+    now: Timestamp,
+    start: &mut dyn FnMut(&RunDirectory, bool) -> Result<(), ReconcileError>,
+) -> Result<(), ReconcileError> {
+    let repository = Repository::locate(git_dir, environment)?;
     if !repository.is_owned_by_user().unwrap_or(false) {
         return Err(ReconcileError::Foreign);
     }
-    let stores: Vec<RepositoryStore> = StateRoot::candidates(&environment, Some(&repository))
-        .iter()
-        .map(|root| root.repository(&repository))
-        .collect();
-    let starter = Starter::new(push)?;
-    // Runs of other repositories do not get the secrets of this push.
-    let bare = Starter::new(&PushEnvironment::empty())?;
+    let stores: Vec<RepositoryStore> =
+        StateRoot::candidates(environment, Some(&repository)).iter().map(|root| root.repository(&repository)).collect();
     for store in &stores {
-        for run in Places::of_store(store, most_monitors(&environment)).next()? {
-            let by = if RepositoryStore::of_run(&run) == *store { &starter } else { &bare };
-            by.start(Work::Follow(&run))?;
+        for run in Places::of_store(store, most_monitors(environment)).next()? {
+            start(&run, RepositoryStore::of_run(&run) == *store)?;
         }
-        for run in lost_runs(store, Timestamp::now())?.0 {
-            starter.start(Work::Follow(&run))?;
+        for run in lost_runs(store, now)?.0 {
+            start(&run, true)?;
         }
     }
     let git = Git::open(&repository.git_dir)?;
@@ -91,12 +105,12 @@ pub fn reconcile(git_dir: &Path, push: &PushEnvironment) -> Result<(), Reconcile
     let adoption = Adoption {
         repository: &repository,
         stores: &stores,
-        root: &StateRoot::for_writing(&environment, &repository)?,
-        config: &ConfigFiles::of_work_tree(&environment, Some(&repository))?.combine()?,
+        root: &StateRoot::for_writing(environment, &repository)?,
+        config: &ConfigFiles::of_work_tree(environment, Some(&repository))?.combine()?,
         remotes: &git.remotes()?,
     };
-    for run in adoption.record(pushes, Timestamp::now())? {
-        starter.start(Work::Follow(&run))?;
+    for run in adoption.record(pushes, now)? {
+        start(&run, true)?;
     }
     Ok(())
 }

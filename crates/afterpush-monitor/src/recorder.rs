@@ -151,8 +151,8 @@ impl Recorder {
     }
 
     /// Rewrites status.json, and notes in log and events what has changed.
-    pub fn record(&mut self, state: &State, elapsed: Duration) {
-        let report = self.report(state, elapsed, Document::Status);
+    pub fn record(&mut self, state: &State, elapsed: Duration, now: Timestamp) {
+        let report = self.report(state, elapsed, now, Document::Status);
         self.note_changes(&report);
         let done = self.writer.write_status(&report);
         self.heed(done);
@@ -160,10 +160,10 @@ impl Recorder {
 
     /// Writes the last status, then the result, trying until it is on the disk, then the history line. The result was announced
     /// to nobody before, and is lost to nobody after.
-    pub async fn finish(&mut self, state: &State, elapsed: Duration, store: &RepositoryStore) {
-        self.finished_at = Some(Timestamp::now());
-        self.record(state, elapsed);
-        let result = self.report(state, elapsed, Document::Result);
+    pub async fn finish(&mut self, state: &State, elapsed: Duration, now: Timestamp, store: &RepositoryStore) {
+        self.finished_at = Some(now);
+        self.record(state, elapsed, now);
+        let result = self.report(state, elapsed, now, Document::Result);
         let line = HistoryLine {
             request_id: self.request.id.clone(),
             commit: self.request.commit.clone(),
@@ -172,7 +172,7 @@ impl Recorder {
             outcome: state.outcome().into(),
             reason: state.reason().map(str::to_owned),
             pushed_at: self.request.pushed_at,
-            finished_at: self.finished_at.unwrap_or(result.updated_at),
+            finished_at: now,
         };
         while let Err(error) = self.writer.write_result(&result) {
             self.heed(Err(error));
@@ -210,9 +210,8 @@ impl Recorder {
         }
     }
 
-    fn report(&mut self, state: &State, elapsed: Duration, document: Document) -> Report {
+    fn report(&mut self, state: &State, elapsed: Duration, now: Timestamp, document: Document) -> Report {
         self.seq += 1;
-        let now = Timestamp::now();
         let time_of = |at: Duration| shift(now, at, elapsed);
         Report {
             schema: document.schema(),

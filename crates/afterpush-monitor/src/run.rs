@@ -1,19 +1,18 @@
-//! One run from the lock to the result.
+//! One run on this machine: the real surroundings of a monitor's life.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use afterpush_core::{
     config::Config,
     fault::with_causes,
-    file::{MonitorPid, Request},
+    file::{MonitorPid, Pusher, Request},
     id::CommitId,
-    machine::{EventKind, Plan, State, TargetPlan},
-    policy::Policy,
+    machine::{EventKind, Plan},
 };
-use afterpush_git::Git;
+use afterpush_git::{Git, ls_remote_command};
 use afterpush_store::{
-    Admission, CONFIG_FILE, ConfigFiles, ConfigFilesError, Environment, LARGEST_CONFIG, Places, Repository,
-    RepositoryStore, RunDirectory, StoreError, Work, most_monitors, process,
+    CONFIG_FILE, ConfigFiles, ConfigFilesError, Environment, LARGEST_CONFIG, Repository, RepositoryStore, RunDirectory,
+    Work, most_monitors, process,
 };
 use jiff::Timestamp;
 use thiserror::Error;
@@ -21,28 +20,17 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     changes::Changes,
-    driver::{Pending, drive},
+    clock::Clocks,
+    driver::Pending,
+    life::{self, RunError},
+    pusher,
     reconcile::Starter,
-    recorder::Recorder,
+    remote,
     secrets::PushEnvironment,
     sharing::Sharing,
     sources::{Kit, Sources, SourcesError},
-    world::{World, watch_pusher},
+    surroundings::{Answering, Prepared, Surroundings},
 };
-
-/// Tells why a run could not be followed at all.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// This process could not be identified.
-    #[error("could not read this process's own identity")]
-    Identity(#[source] std::io::Error),
-    /// The directory is not one of a run.
-    #[error("{0} is not the directory of a run: it holds no request.json")]
-    NotARun(std::path::PathBuf),
-}
 
 /// Tells why the configuration of a push cannot be used.
 #[derive(Debug, Error)]
@@ -61,119 +49,83 @@ pub enum ReadError {
     Sources(#[from] SourcesError),
 }
 
-/// Follows the run in `directory` to its end, and the next push of the same commit to the same ref, if the hook leaves one
-/// meanwhile. Leaves silently when another monitor has the run, or when it is finished.
+/// Follows the run in `directory` on this machine, as [`life::follow`] says. `nonce` is the random word in this process's arguments.
 ///
 /// # Errors
 /// [`RunError`] when the run's files cannot be used at all.
 pub async fn follow(directory: &Path, nonce: &str, push: &PushEnvironment) -> Result<(), RunError> {
-    let directory = RunDirectory::at(directory);
-    let places = Places::of_run(&directory, most_monitors(&Environment::read()));
-    let mut place = None;
-    loop {
-        let Some(lock) = directory.try_lock()? else { break };
-        let writer = lock.into_writer();
-        let again = writer.adopt_again()?;
-        if !again && directory.result()?.is_some() {
-            break;
-        }
-        let request = directory.request()?.ok_or_else(|| RunError::NotARun(directory.path().to_owned()))?;
-        // Before anything that takes time: a push that fails at once must still be there to be waited for.
-        let pusher = request.pusher.clone().map(watch_pusher);
-        let has_waited = places.is_waiting(&request);
-        if place.is_none() {
-            match places.take(&directory, &request) {
-                Ok(Admission::Place(taken)) => place = Some(taken),
-                Ok(Admission::Waiting(owed)) => {
-                    drop(writer.release());
-                    start_waiting(&owed, &directory, push);
-                    return Ok(());
-                }
-                // The limit is a courtesy to the machine: a disk that refuses must not leave the push unwatched.
-                Err(error) => drop(writer.log(&format!("{}; going on without a place", with_causes(&error)))),
-            }
-        }
-        let monitor = MonitorPid {
-            process: process::current().map_err(RunError::Identity)?,
-            nonce: nonce.to_owned(),
+    let machine = Machine { environment: Environment::read(), nonce: nonce.to_owned(), push };
+    life::follow(&RunDirectory::at(directory), &machine).await
+}
+
+/// The machine that this process runs on.
+struct Machine<'a> {
+    environment: Environment,
+    nonce: String,
+    push: &'a PushEnvironment,
+}
+
+impl Surroundings for Machine<'_> {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn clocks(&self) -> Clocks {
+        Clocks::read()
+    }
+
+    fn roll(&self) -> f64 {
+        fastrand::f64()
+    }
+
+    fn most_monitors(&self) -> u32 {
+        most_monitors(&self.environment)
+    }
+
+    fn identity(&self) -> io::Result<MonitorPid> {
+        Ok(MonitorPid {
+            process: process::current()?,
+            nonce: self.nonce.clone(),
             host: host_name(),
             started_at: Timestamp::now(),
-        };
-        let recorder = Recorder::begin(writer, request, monitor);
-        follow_once(recorder, pusher, push, has_waited).await;
-        // A push that came after the last look is not lost: its own monitor found the lock taken and left.
-        if directory.again()?.is_none() {
-            break;
-        }
+        })
     }
-    // The place first, then the look: a run that found it taken was noted before.
-    if place.take().is_some()
-        && let Ok(next) = places.next()
-    {
-        start_waiting(&next, &directory, push);
-    }
-    Ok(())
-}
 
-/// Gives a monitor to each of these runs. One of another repository does not get the environment of this push: its secrets
-/// are none of that one's. What cannot be started stays noted as waiting.
-fn start_waiting(runs: &[RunDirectory], own: &RunDirectory, push: &PushEnvironment) {
-    let store = RepositoryStore::of_run(own);
-    for run in runs {
-        let bare = PushEnvironment::empty();
-        let environment = if RepositoryStore::of_run(run) == store { push } else { &bare };
-        if let Ok(starter) = Starter::new(environment) {
-            let _ = starter.start(Work::Follow(run));
-        }
+    fn signals(&self) -> Vec<Pending> {
+        signals()
     }
-}
 
-async fn follow_once(mut recorder: Recorder, pusher: Option<Pending>, push: &PushEnvironment, has_waited: bool) {
-    let request = recorder.request().clone();
-    recorder.clear_stop();
-    recorder.log(&format!("watching {} on {} of {}", request.commit, request.ref_name, request.remote));
-    let store = RepositoryStore::of_run(recorder.directory());
-    let git = Git::open(Path::new(&request.repository.git_dir));
-    if let Err(error) = &git {
-        recorder.log(&with_causes(error));
+    fn watch_pusher(&self, pusher: Pusher) -> Pending {
+        let end = pusher::wait(pusher);
+        Box::pin(async move { EventKind::PusherGone { exit: end.await } })
     }
-    let git = git.ok();
-    // Of an annotated tag git pushes the tag object; what is deployed is the commit that it stands for.
-    let commit = git.as_ref().and_then(|git| git.peel(&request.commit)).unwrap_or_else(|| request.commit.clone());
-    let environment = Environment::read();
-    let prepared = prepare(&request, &commit, git.as_ref(), &environment, push, has_waited);
-    let mut pending: Vec<Pending> = signals();
-    let (sources, plan, policy, git) = match prepared {
-        Ok(prepared) => {
-            recorder.configure(prepared.config.policy.clone(), prepared.config.left_out.clone());
-            pending.extend(pusher);
-            (prepared.sources, prepared.plan, prepared.config.policy, git)
-        }
-        Err(error) => {
-            // The machine ends the run, so that this ending is recorded like any other. Nothing that could prove the push is
-            // looked at: with nothing to ask, a proof would end the run as well, and before the reason.
-            let reason = with_causes(&error);
-            let (sources, plan, policy) = nothing_to_ask();
-            pending.push(Box::pin(async move { EventKind::Broken { reason } }));
-            (sources, plan, policy, None)
-        }
-    };
-    let state = State::new(plan, &policy);
-    let mut world = World::new(recorder, store, sources, git, commit);
-    let state = drive(state, &policy, &mut world, pending).await;
-    let World { recorder, store, clock, .. } = world;
-    // What was under way has been dropped with the loop, so nobody else holds the recorder.
-    if let Some(recorder) = std::rc::Rc::into_inner(recorder) {
-        let mut recorder = recorder.into_inner();
-        recorder.finish(&state, clock.elapsed(), &store).await;
-        recorder.release();
-    }
-}
 
-struct Prepared {
-    config: Config,
-    sources: Sources,
-    plan: Plan,
+    fn ask_remote(&self, request: &Request) -> Answering<Result<Vec<u8>, String>> {
+        let git_dir = Path::new(&request.repository.git_dir);
+        Box::pin(remote::ask(ls_remote_command(git_dir, &request.remote, &request.ref_name)))
+    }
+
+    fn prepare(
+        &self,
+        request: &Request,
+        commit: &CommitId,
+        git: Option<&Git>,
+        has_waited: bool,
+    ) -> Result<Prepared, String> {
+        prepare(request, commit, git, &self.environment, self.push, has_waited).map_err(|error| with_causes(&error))
+    }
+
+    /// One of another repository does not get the environment of this push: its secrets are none of that one's.
+    fn start_waiting(&self, runs: &[RunDirectory], own: &RunDirectory) {
+        let store = RepositoryStore::of_run(own);
+        for run in runs {
+            let bare = PushEnvironment::empty();
+            let environment = if RepositoryStore::of_run(run) == store { self.push } else { &bare };
+            if let Ok(starter) = Starter::new(environment) {
+                let _ = starter.start(Work::Follow(run));
+            }
+        }
+    }
 }
 
 fn prepare(
@@ -198,7 +150,7 @@ fn prepare(
         changes,
     })?;
     let plan = Plan { targets, has_pusher: request.pusher.is_some() };
-    Ok(Prepared { config, sources, plan })
+    Ok(Prepared { policy: config.policy, left_out: config.left_out, plan, sources: Box::new(sources) })
 }
 
 /// The configuration of the pushed commit, combined with the user's.
@@ -221,11 +173,6 @@ fn read_config(
         return Err(ReadError::Gone(repository.git_dir));
     }
     Ok(config)
-}
-
-fn nothing_to_ask() -> (Sources, Plan, Policy) {
-    let target = TargetPlan::unavailable("configuration", "the configuration cannot be used");
-    (Sources::none(), Plan { targets: vec![target], has_pusher: true }, Policy::default())
 }
 
 /// Each signal that asks a process to end becomes an event: the run ends with a written result.

@@ -26,6 +26,7 @@ use crate::{
     program::Programs,
     secrets::PushEnvironment,
     sharing::Sharing,
+    surroundings::{Answering, Ask},
     transport::Transport,
 };
 
@@ -203,23 +204,23 @@ impl Sources {
         }
         Ok((Self(sources), plans))
     }
+}
 
-    /// Asks a stage of a target; `None` when it has nothing to be asked through.
-    #[must_use]
-    pub fn ask(
+impl Ask for Sources {
+    fn ask(
         &self,
         target: usize,
         stage: StageKind,
         site_url: Option<String>,
         fresh_for: Duration,
-    ) -> Option<impl Future<Output = (Result<Answer, Fault>, Pace)> + use<>> {
+    ) -> Option<Answering<(Result<Answer, Fault>, Pace)>> {
         let sources = self.0.get(target)?;
         let (provider, database, health) = match stage {
             StageKind::Provider => (Some(sources.provider.clone()?), None, None),
             StageKind::Database => (None, Some(sources.database.clone()?), None),
             StageKind::Health => (None, None, Some(sources.health.clone()?)),
         };
-        Some(async move {
+        Some(Box::pin(async move {
             if let Some(provider) = provider {
                 return match provider.ask(Question::Observe, fresh_for).await {
                     Ok((Reply::Observation(observation), pace)) => (Ok(Answer::Provider(observation)), pace),
@@ -233,19 +234,17 @@ impl Sources {
                 (None, None) => Err(mixed_up()),
             };
             (answer, Pace::default())
-        })
+        }))
     }
 
-    /// Asks the provider for the log of the failed deployment.
-    #[must_use]
-    pub fn failure_log(&self, target: usize) -> Option<impl Future<Output = Result<String, Fault>> + use<>> {
+    fn failure_log(&self, target: usize) -> Option<Answering<Result<String, Fault>>> {
         let provider = self.0.get(target)?.provider.clone()?;
-        Some(async move {
+        Some(Box::pin(async move {
             match provider.ask(Question::FailureLog, Duration::ZERO).await?.0 {
                 Reply::Log(log) => Ok(log),
                 Reply::Observation(_) | Reply::Credentials(_) => Err(mixed_up()),
             }
-        })
+        }))
     }
 }
 
@@ -332,6 +331,3 @@ fn find_credentials(kit: &Kit<'_>, provider: &ProviderConfig) -> Result<Option<F
 pub fn api_url(config: &Config, kind: &str) -> Option<String> {
     config.providers.get(kind).and_then(|settings| settings.api_url.clone())
 }
-
-/// Shared by what is under way and the loop; never borrowed across an await.
-pub type Shared<T> = Rc<RefCell<T>>;

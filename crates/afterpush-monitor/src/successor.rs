@@ -11,7 +11,7 @@ use afterpush_store::{HeadMark, RepositoryStore};
 
 /// Watches the newest landed push of the run's ref.
 #[derive(Debug, Default)]
-pub struct Successor {
+pub(crate) struct Successor {
     told: Option<Newer>,
     relation: Option<(CommitId, Relation)>,
     /// The head that was no later push's when it was read.
@@ -20,7 +20,7 @@ pub struct Successor {
 
 impl Successor {
     /// What is new about a later push since the last call.
-    pub fn news(&mut self, store: &RepositoryStore, request: &Request, git: Option<&Git>) -> Option<Newer> {
+    pub(crate) fn news(&mut self, store: &RepositoryStore, request: &Request, git: Option<&Git>) -> Option<Newer> {
         // Taken before the head is read: one that comes in between has another mark at the next look.
         let mark = store.head_mark(&request.remote, &request.ref_name)?;
         if self.own == Some(mark) {

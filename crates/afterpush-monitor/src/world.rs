@@ -1,6 +1,6 @@
-//! The real outside of the machine: clock, repository, remote, providers, probes and the run's files.
+//! The outside of the machine: the run's files, the repository, and what the surroundings answer.
 
-use std::{cell::RefCell, path::PathBuf, process::Stdio, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use afterpush_core::{
     fault::with_causes,
@@ -9,68 +9,82 @@ use afterpush_core::{
     machine::{Answer, Effect, EventKind, LocalLook, PushProof, RemoteLook, State},
     observation::DatabaseObservation,
     run::{Relation, SeenCommit},
-    text::{clean_line, clean_log},
+    text::clean_log,
 };
-use afterpush_git::{Git, ls_remote_command, read_ls_remote};
+use afterpush_git::{Git, read_ls_remote};
 use afterpush_store::RepositoryStore;
-use tokio::{process::Command, time::timeout};
 
 use crate::{
-    clock::BootClock,
+    clock::RunClock,
     driver::{Outside, Pending},
-    pusher,
     recorder::Recorder,
-    sources::{Shared, Sources},
     successor::Successor,
+    surroundings::{Ask, Surroundings},
 };
 
-/// git's own network limits are long; a remote that is slower than this is asked again later.
-const LS_REMOTE: Duration = Duration::from_secs(20);
 /// How much of a failed deployment's log is kept.
 const LOG_LINES: usize = 200;
 const LINE_CHARS: usize = 500;
 
 /// Everything outside of the machine.
-pub struct World {
-    /// The run's clock.
-    pub clock: BootClock,
-    /// The run's files.
-    pub recorder: Shared<Recorder>,
-    /// The files of all runs of the repository.
-    pub store: RepositoryStore,
-    /// What answers.
-    pub sources: Sources,
-    git_dir: PathBuf,
+pub(crate) struct World<'a, S> {
+    surroundings: &'a S,
+    clock: RunClock,
+    /// Shared by what is under way and the loop; never borrowed across an await.
+    recorder: Rc<RefCell<Recorder>>,
+    store: RepositoryStore,
+    sources: Box<dyn Ask>,
     commit: CommitId,
     git: Rc<Option<Git>>,
     successor: Successor,
     pusher_gone: bool,
+    /// The monitor of this run that died before us had a proof that the push landed. What proved it may be gone by now: a remote
+    /// moves on, and a `git push` that was killed notes nothing.
+    was_proven: bool,
     restarted: Option<Pending>,
 }
 
-impl World {
+impl<'a, S: Surroundings> World<'a, S> {
     /// Puts the parts together. `commit` is the pushed commit, also where a tag object was pushed. A repository that is gone leaves the remote and the provider to ask.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         recorder: Recorder,
         store: RepositoryStore,
-        sources: Sources,
+        sources: Box<dyn Ask>,
         git: Option<Git>,
         commit: CommitId,
+        surroundings: &'a S,
     ) -> Self {
-        let git_dir = PathBuf::from(&recorder.request().repository.git_dir);
-        let pusher_gone = recorder.request().pusher.is_none();
+        let request = recorder.request();
+        let pusher_gone = request.pusher.is_none();
+        let status = recorder.directory().status().ok().flatten();
+        let in_status = status.is_some_and(|it| it.request_id == request.id && it.push_proof.is_some());
+        // The head is on the disk where a power loss has emptied the status.
+        let head = store.head(&request.remote, &request.ref_name).ok().flatten();
+        let was_proven = in_status || head.is_some_and(|head| head.request_id == request.id);
         Self {
-            clock: BootClock::begin(),
+            surroundings,
+            clock: RunClock::begin(surroundings.clocks()),
             recorder: Rc::new(RefCell::new(recorder)),
             store,
             sources,
-            git_dir,
             commit,
             git: Rc::new(git),
             successor: Successor::default(),
             pusher_gone,
+            was_proven,
             restarted: None,
+        }
+    }
+
+    /// Writes the result, and gives the run's files up.
+    pub(crate) async fn finish(self, state: &State) {
+        let elapsed = self.elapsed();
+        let Self { recorder, store, surroundings, .. } = self;
+        // What was under way has been dropped with the loop, so nobody else holds the recorder.
+        if let Some(recorder) = Rc::into_inner(recorder) {
+            let mut recorder = recorder.into_inner();
+            recorder.finish(state, elapsed, surroundings.now(), &store).await;
+            recorder.release();
         }
     }
 
@@ -80,9 +94,9 @@ impl World {
         // A push that moves the ref back finds it containing the commit whether it landed or not.
         let before = request.previous.as_ref().map(|id| relate(git.as_ref().as_ref(), id.as_str(), &request.commit));
         let contained_before = before == Some(Relation::Contains);
-        let command = ls_remote_command(&self.git_dir, &request.remote, &request.ref_name);
+        let asking = self.surroundings.ask_remote(&request);
         Box::pin(async move {
-            EventKind::LookedAtRemote(match ask_remote(command).await {
+            EventKind::LookedAtRemote(match asking.await {
                 Err(why) => RemoteLook::Unknown(why),
                 Ok(output) => match read_ls_remote(&output, &request.ref_name) {
                     Some(there) if there == request.commit => RemoteLook::Landed,
@@ -90,7 +104,8 @@ impl World {
                         Relation::Same => RemoteLook::Landed,
                         Relation::Contains if contained_before => RemoteLook::Elsewhere,
                         Relation::Contains => RemoteLook::Contains,
-                        Relation::Other => RemoteLook::Elsewhere,
+                        Relation::Other if is_known(git.as_ref().as_ref(), &there) => RemoteLook::Elsewhere,
+                        Relation::Other => RemoteLook::Unfamiliar,
                     },
                     None => RemoteLook::Elsewhere,
                 },
@@ -130,16 +145,19 @@ impl World {
     }
 }
 
-impl Outside for World {
+impl<S: Surroundings> Outside for World<'_, S> {
     fn elapsed(&self) -> Duration {
-        self.clock.elapsed()
+        self.clock.elapsed(self.surroundings.clocks())
     }
 
     fn roll(&mut self) -> f64 {
-        fastrand::f64()
+        self.surroundings.roll()
     }
 
     fn look_locally(&mut self) -> LocalLook {
+        if self.was_proven {
+            return LocalLook::Landed(PushProof::Earlier);
+        }
         let recorder = self.recorder.borrow();
         let request = recorder.request();
         let Some(git) = self.git.as_ref() else { return LocalLook::NotSeen };
@@ -176,13 +194,13 @@ impl Outside for World {
     }
 
     fn record(&mut self, state: &State) {
-        let elapsed = self.clock.elapsed();
-        self.recorder.borrow_mut().record(state, elapsed);
+        let elapsed = self.elapsed();
+        self.recorder.borrow_mut().record(state, elapsed, self.surroundings.now());
     }
 
     fn notices(&mut self) -> Vec<EventKind> {
         let mut events = Vec::new();
-        if self.clock.was_suspended() {
+        if self.clock.was_suspended(self.surroundings.clocks()) {
             self.recorder.borrow_mut().log("the machine was suspended; asking everything anew");
             events.push(EventKind::Resumed);
         }
@@ -194,7 +212,8 @@ impl Outside for World {
         if let Some(request) = recorder.adopt_again() {
             let has_pusher = request.pusher.is_some();
             self.pusher_gone = !has_pusher;
-            self.restarted = request.pusher.map(watch_pusher);
+            self.was_proven = false;
+            self.restarted = request.pusher.map(|pusher| self.surroundings.watch_pusher(pusher));
             events.push(EventKind::PushedAgain { has_pusher });
         }
         if let Some(newer) = self.successor.news(&self.store, recorder.request(), self.git.as_ref().as_ref()) {
@@ -218,30 +237,12 @@ impl Outside for World {
     }
 }
 
-/// Waits for a `git push` process, which is looked up at once.
-#[must_use]
-pub fn watch_pusher(process: afterpush_core::file::Pusher) -> Pending {
-    let end = pusher::wait(process);
-    Box::pin(async move { EventKind::PusherGone { exit: end.await } })
-}
-
-async fn ask_remote(command: std::process::Command) -> Result<Vec<u8>, String> {
-    let mut command = Command::from(command);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let limit = || format!("git ls-remote did not answer within {} s", LS_REMOTE.as_secs());
-    let output = timeout(LS_REMOTE, command.output()).await.map_err(|_| limit())?;
-    let output = output.map_err(|error| format!("could not run git ls-remote: {error}"))?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    // git's own words for why; it redacts passwords in URLs itself, and the URL that we gave it holds none.
-    let said = String::from_utf8_lossy(&output.stderr);
-    let line = said.lines().find(|line| line.contains("fatal:")).or_else(|| said.lines().last()).unwrap_or("");
-    Err(clean_line(&format!("git ls-remote failed: {}", line.trim()), 200))
-}
-
 fn relate(git: Option<&Git>, seen: &str, commit: &CommitId) -> Relation {
     git.map_or(Relation::Other, |git| git.relation(seen, commit))
+}
+
+fn is_known(git: Option<&Git>, commit: &CommitId) -> bool {
+    git.is_some_and(|git| git.peel(commit).is_some())
 }
 
 /// Raises "another commit" to "one that contains ours" where the repository's history says so.

@@ -4,15 +4,15 @@
 //! follows a symbolic link in the last component of a path.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
-    io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, ErrorKind, Read, Seek, SeekFrom},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use nix::fcntl::OFlag;
 
-use crate::{error::StoreError, random_name};
+use crate::{disk, error::StoreError, random_name};
 
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) enum Durability {
 /// Puts `bytes` at `path`, in place of what is there.
 pub(crate) fn replace(path: &Path, bytes: &[u8], access: Access, durability: Durability) -> Result<(), StoreError> {
     let temporary = Temporary::write(path, bytes, access, durability)?;
-    fs::rename(&temporary.path, path).map_err(StoreError::io(path, "replace"))?;
+    disk::rename(&temporary.path, path).map_err(StoreError::io(path, "replace"))?;
     temporary.has_moved();
     if durability == Durability::Machine { sync_directory_of(path) } else { Ok(()) }
 }
@@ -45,7 +45,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], access: Access, durability: Dur
 /// Puts `bytes` at `path` if nothing is there, durably; tells whether it did. Of many racing calls one gets `true`.
 pub(crate) fn create(path: &Path, bytes: &[u8], access: Access) -> Result<bool, StoreError> {
     let temporary = Temporary::write(path, bytes, access, Durability::Machine)?;
-    match fs::hard_link(&temporary.path, path) {
+    match disk::link(&temporary.path, path) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
         // A file system without hard links (FAT, some shared folders): two racing calls can then both get `true`, and the
@@ -54,7 +54,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8], access: Access) -> Result<bool, 
             if exists(path) {
                 return Ok(false);
             }
-            fs::rename(&temporary.path, path).map_err(StoreError::io(path, "create"))?;
+            disk::rename(&temporary.path, path).map_err(StoreError::io(path, "create"))?;
             temporary.has_moved();
             return sync_directory_of(path).map(|()| true);
         }
@@ -66,7 +66,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8], access: Access) -> Result<bool, 
 
 /// Gives a file another name in the same directory, durably. `false` when there is no such file.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<bool, StoreError> {
-    match fs::rename(from, to) {
+    match disk::rename(from, to) {
         Ok(()) => sync_directory_of(to).map(|()| true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(StoreError::io(from, "rename")(error)),
@@ -79,7 +79,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<bool, StoreError> {
 /// sure that there is one writer at a time.
 pub(crate) fn append_line(path: &Path, line: &str) -> Result<(), StoreError> {
     let mut file = open_for_append(path)?;
-    append_to(&mut file, line).map_err(StoreError::io(path, "write to"))
+    append_to(&mut file, path, line).map_err(StoreError::io(path, "write to"))
 }
 
 /// Appends one line as long as the file stays within `limit` bytes; the line that does not fit is cut, and `notice` is the last line.
@@ -94,9 +94,9 @@ pub(crate) fn append_line_within(path: &Path, line: &str, limit: u64, notice: &s
         Ok(room) if line.len() >= room => {
             let cut = &line[..line.floor_char_boundary(room)];
             // Filled up to the limit, so that every later call finds no room: the notice stands there once.
-            append_to(&mut file, &format!("{cut}{}\n{notice}", " ".repeat(room - cut.len())))
+            append_to(&mut file, path, &format!("{cut}{}\n{notice}", " ".repeat(room - cut.len())))
         }
-        _ => append_to(&mut file, line),
+        _ => append_to(&mut file, path, line),
     };
     outcome.map_err(StoreError::io(path, "write to"))
 }
@@ -130,7 +130,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreErro
 ///
 /// A new one gets 0755 whatever the umask is: the status in it is for everybody.
 pub(crate) fn ensure_directory(path: &Path) -> Result<(), StoreError> {
-    match DirBuilder::new().mode(0o755).create(path) {
+    match disk::create_directory(path) {
         Ok(()) => {
             let mode = fs::symlink_metadata(path).map_err(StoreError::io(path, "look at"))?.permissions().mode();
             if mode & 0o777 != 0o755 {
@@ -150,7 +150,7 @@ pub(crate) fn ensure_directory(path: &Path) -> Result<(), StoreError> {
 
 /// Creates an empty file, or leaves what is there.
 pub(crate) fn touch(path: &Path) -> Result<(), StoreError> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match disk::create(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(StoreError::io(path, "create")(error)),
@@ -159,7 +159,7 @@ pub(crate) fn touch(path: &Path) -> Result<(), StoreError> {
 
 /// Removes a file; that there is none is fine.
 pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
+    match disk::remove(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(path, "remove")(error)),
         _ => Ok(()),
     }
@@ -172,7 +172,7 @@ pub(crate) fn exists(path: &Path) -> bool {
 
 /// Makes the entries of a directory survive a power loss.
 fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    open_directory(path)?.sync_all().map_err(StoreError::io(path, "sync"))
+    disk::sync_directory(path).map_err(StoreError::io(path, "sync"))
 }
 
 /// Opens a directory, for a sync or a lock.
@@ -196,7 +196,7 @@ pub(crate) fn open_for_append(path: &Path) -> Result<File, StoreError> {
         .map_err(StoreError::io(path, "open"))
 }
 
-fn append_to(file: &mut File, line: &str) -> io::Result<()> {
+fn append_to(file: &mut File, path: &Path, line: &str) -> io::Result<()> {
     let mut text = String::with_capacity(line.len() + 2);
     if file.seek(SeekFrom::End(0))? > 0 {
         file.seek(SeekFrom::End(-1))?;
@@ -208,7 +208,7 @@ fn append_to(file: &mut File, line: &str) -> io::Result<()> {
     }
     text.push_str(line);
     text.push('\n');
-    file.write_all(text.as_bytes())
+    disk::append(file, path, &text)
 }
 
 /// A temporary file beside its later place, removed when it did not get there.
@@ -222,21 +222,16 @@ impl Temporary {
         let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("file");
         let random = random_name().map_err(StoreError::io(target, "name a temporary file for"))?;
         let path = target.with_file_name(format!(".{name}.{random}.tmp"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(StoreError::io(&path, "create"))?;
+        let mut file = disk::create(&path).map_err(StoreError::io(&path, "create"))?;
         let temporary = Self { path, moved: false };
         let action = StoreError::io(&temporary.path, "write");
         // A failed sync is final for this file: the kernel may have dropped the pages, so a second try could lie.
-        let written = file.write_all(bytes).and_then(|()| {
+        let written = disk::write(&mut file, &temporary.path, bytes).and_then(|()| {
             if access == Access::Everybody {
                 // Widened before anybody can find it by name: a monitor's umask of 077 must not hide the status.
                 file.set_permissions(Permissions::from_mode(0o644))?;
             }
-            if durability == Durability::Machine { file.sync_all() } else { Ok(()) }
+            if durability == Durability::Machine { disk::sync(&file, &temporary.path) } else { Ok(()) }
         });
         written.map_err(action)?;
         Ok(temporary)
@@ -251,7 +246,7 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.moved {
             // Best effort: a stray temporary file is invisible to readers and goes with its run.
-            let _ = fs::remove_file(&self.path);
+            let _ = disk::remove(&self.path);
         }
     }
 }

@@ -14,7 +14,7 @@ use afterpush_core::retention::is_expired;
 use jiff::Timestamp;
 
 use crate::{
-    RepositoryStore, RunDirectory, atomic,
+    RepositoryStore, RunDirectory, atomic, disk,
     error::StoreError,
     lock,
     repository_store::REMOVING,
@@ -102,7 +102,7 @@ fn clean_run(
         return Ok(());
     }
     let aside = aside_of(run.path());
-    fs::rename(run.path(), &aside).map_err(StoreError::io(run.path(), "move aside"))?;
+    disk::rename(run.path(), &aside).map_err(StoreError::io(run.path(), "move aside"))?;
     let bytes = size(&aside);
     if remove_or_restore(&aside, run.path())? {
         cleanup.bytes += bytes;
@@ -165,7 +165,7 @@ fn finish_interrupted(commit: &Path, cleanup: &mut Cleanup) -> Result<(), StoreE
 /// either in our hands by now, and moved back, or not concerned.
 fn remove_or_restore(aside: &Path, original: &Path) -> Result<bool, StoreError> {
     if atomic::exists(&aside.join(AGAIN)) {
-        match fs::rename(aside, original) {
+        match disk::rename(aside, original) {
             Ok(()) => return Ok(false),
             // A hook was quicker to make the directory anew: its request counts.
             Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {}
@@ -175,7 +175,7 @@ fn remove_or_restore(aside: &Path, original: &Path) -> Result<bool, StoreError> 
     // A system call that had found the directory before the move can still make a file in it; its caller looks again, sees
     // the directory gone and begins anew. Only the removal has to be repeated.
     for _ in 0..TRIES {
-        match fs::remove_dir_all(aside) {
+        match disk::remove_directory(aside) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::io(aside, "remove")(error)),
             _ => break,

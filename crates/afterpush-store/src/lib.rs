@@ -10,6 +10,7 @@ mod answers;
 mod atomic;
 mod cleanup;
 mod configuration;
+pub mod disk;
 mod environment;
 mod error;
 mod lock;

@@ -27,6 +27,8 @@ pub enum PushProof {
     RemoteContains,
     /// The provider deploys the commit.
     Provider,
+    /// The monitor that watched this run before had a proof, and died.
+    Earlier,
 }
 
 impl fmt::Display for PushProof {
@@ -38,6 +40,7 @@ impl fmt::Display for PushProof {
             Self::Remote => "the remote has the ref at this commit",
             Self::RemoteContains => "the remote has the ref at a commit that contains this one",
             Self::Provider => "the provider deploys this commit",
+            Self::Earlier => "the monitor before this one saw that it landed",
         })
     }
 }
@@ -149,7 +152,7 @@ impl Push {
             Some(gone) if now >= gone.at + policy.confirmation_deadline => {
                 Finding::NotCompleted(match &self.last_unknown {
                     Some(why) => {
-                        format!("nothing proves that the push landed, and the remote could not be asked: {why}")
+                        format!("nothing proves that the push landed, and the remote does not tell: {why}")
                     }
                     None => "nothing proves that the push landed".to_owned(),
                 })
@@ -173,7 +176,7 @@ impl Push {
 
     pub(super) fn looked_locally(&mut self, now: Duration, look: LocalLook) -> Finding {
         match (look, self.gone) {
-            (LocalLook::Landed(PushProof::Reflog), _) => Finding::Landed(PushProof::Reflog),
+            (LocalLook::Landed(proof @ (PushProof::Reflog | PushProof::Earlier)), _) => Finding::Landed(proof),
             // A ref that is at the commit may have been there before. It counts when git says that it succeeded, or when the
             // remote cannot be asked and git does not say that it failed.
             (LocalLook::Landed(proof), Some(gone))
@@ -205,7 +208,12 @@ impl Push {
                 self.last_unknown = Some(why);
                 Finding::Nothing
             }
-            RemoteLook::Contains | RemoteLook::Elsewhere => {
+            // Somebody may have pushed on top of ours at once.
+            RemoteLook::Unfamiliar if !failed => {
+                self.last_unknown = Some("it has the ref at a commit that is not in this repository".to_owned());
+                Finding::Nothing
+            }
+            RemoteLook::Contains | RemoteLook::Elsewhere | RemoteLook::Unfamiliar => {
                 self.last_unknown = None;
                 let Some(gone) = self.gone else {
                     return Finding::Nothing;

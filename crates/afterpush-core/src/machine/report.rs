@@ -25,7 +25,7 @@ impl State {
         }
         if self.push_proof().is_none() {
             return Some(match &self.push.last_unknown {
-                Some(why) => format!("waiting for a proof that the push landed; the remote could not be asked: {why}"),
+                Some(why) => format!("waiting for a proof that the push landed; the remote does not tell: {why}"),
                 None => "waiting for a proof that the push landed".to_owned(),
             });
         }

@@ -12,6 +12,9 @@ fn a_push_is_confirmed_per_ref_and_a_refused_one_ends_quietly() {
         (Some(1), RemoteLook::Elsewhere, Some(OutcomeWord::PushNotCompleted)),
         (Some(-9), RemoteLook::Elsewhere, None),
         (None, RemoteLook::Elsewhere, None),
+        (Some(1), RemoteLook::Unfamiliar, Some(OutcomeWord::PushNotCompleted)),
+        (Some(-9), RemoteLook::Unfamiliar, None),
+        (None, RemoteLook::Unfamiliar, None),
     ] {
         let mut world = World::new(vec![target()]);
         let effects = world.tell(EventKind::PusherGone { exit });
@@ -25,9 +28,28 @@ fn a_push_is_confirmed_per_ref_and_a_refused_one_ends_quietly() {
         let proven = exit == Some(0) || look == RemoteLook::Landed || contains;
         assert_eq!(world.state.push_proof().is_some(), proven, "{exit:?} {look:?}");
         if look == RemoteLook::Elsewhere && expected.is_none() && !proven {
-            world.tell(EventKind::LookedAtRemote(look));
+            world.tell(EventKind::LookedAtRemote(look.clone()));
             assert_eq!(world.outcome(), Some(OutcomeWord::PushNotCompleted));
         }
+        if look == RemoteLook::Unfamiliar && expected.is_none() {
+            // However often it says so: the provider is asked instead.
+            (0..3).for_each(|_| drop(world.tell(EventKind::LookedAtRemote(look.clone()))));
+            assert_eq!(world.outcome(), None, "{exit:?}");
+            let effects = world.tell(EventKind::Tick);
+            let asked = Effect::Ask { target: 0, stage: StageKind::Provider };
+            assert!(world.state.targets[0].provider.asked > 0 || effects.contains(&asked), "{exit:?}");
+        }
+    }
+}
+
+#[test]
+fn what_an_earlier_monitor_of_the_run_saw_counts_whatever_can_be_seen_now() {
+    for exit in [None, Some(1), Some(-9)] {
+        let mut world = World::new(vec![target()]);
+        world.tell(EventKind::PusherGone { exit });
+        world.tell(EventKind::LookedLocally(LocalLook::Landed(PushProof::Earlier)));
+        world.tell(EventKind::LookedAtRemote(RemoteLook::Elsewhere));
+        assert_eq!((world.state.push_proof(), world.outcome()), (Some(PushProof::Earlier), None), "{exit:?}");
     }
 }
 
