@@ -1,6 +1,6 @@
 //! From configuration and credentials to what can be asked: the plan for the machine, and the things that answer it.
 
-use std::{cell::RefCell, path::Path, rc::Rc, time::Duration};
+use std::{path::Path, rc::Rc, time::Duration};
 
 use afterpush_core::{
     config::{Config, HealthAddress, ProviderConfig, Target},
