@@ -84,8 +84,8 @@ async fn examine_into(push: &PushEnvironment, checks: &mut Vec<Value>) -> Result
         let answer = match ProviderSource::new(&target.name, &provider.kind, setup, push, &environment, None) {
             Err(error) => Err(with_causes(&error)),
             Ok(source) => {
-                let answer = source.ask(Question::Credentials, Duration::ZERO).await;
-                answer.map(|(reply, _)| reply).map_err(|fault| format!("{}: {fault}", fault.kind))
+                let (answer, _) = source.ask(Question::Credentials, Duration::ZERO).await;
+                answer.map_err(|fault| format!("{}: {fault}", fault.kind))
             }
         };
         checks.push(match answer {

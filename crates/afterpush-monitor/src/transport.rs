@@ -105,15 +105,26 @@ impl Transport {
         fresh_for: Duration,
     ) -> Result<(Reply, Pace), Fault> {
         let mut pace = Pace::default();
-        let reply = converse(provider, question, (self.host(), self.limits.question), async |turn| match turn {
+        let reply = self.converse_at(provider, question, fresh_for, &mut pace).await?;
+        Ok((reply, pace))
+    }
+
+    /// The same, with the pace told of a fault as well.
+    pub(crate) async fn converse_at(
+        &self,
+        provider: &mut dyn Provider,
+        question: Question,
+        fresh_for: Duration,
+        pace: &mut Pace,
+    ) -> Result<Reply, Fault> {
+        converse(provider, question, (self.host(), self.limits.question), async |turn| match turn {
             Turn::Ask(request) => Ok(Carried::Answered(match &self.sharing {
-                Some(sharing) => sharing.ask(self, request, fresh_for, &mut pace).await?,
+                Some(sharing) => sharing.ask(self, request, fresh_for, pace).await?,
                 None => self.send(request).await?,
             })),
             _ => Err(cannot_carry()),
         })
-        .await?;
-        Ok((reply, pace))
+        .await
     }
 
     /// Tells whether the API is on this machine.
@@ -297,7 +308,7 @@ mod tests {
 
     use std::collections::VecDeque;
 
-    use afterpush_providers::Secret;
+    use afterpush_providers::{Fields, Secret};
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
     use super::*;
@@ -327,7 +338,7 @@ mod tests {
             credential: Some(Credential::Bearer(Secret::new("canary-token"))),
             body: None,
             limit: BodyLimit::AtMost(1000),
-            fields: &[],
+            fields: Fields::Untold,
         }
     }
 

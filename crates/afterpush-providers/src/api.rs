@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::{BodyLimit, Credential, HttpRequest, Method};
+use crate::{BodyLimit, Credential, Fields, HttpRequest, Method};
 
 /// The largest JSON answer that is read, unless a request says otherwise.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
@@ -43,7 +43,7 @@ impl Api {
             credential: self.credential.clone(),
             body: None,
             limit: BodyLimit::AtMost(LARGEST_ANSWER),
-            fields: &[],
+            fields: Fields::Untold,
         }
     }
 
@@ -62,7 +62,7 @@ pub(crate) fn log_elsewhere(url: &str) -> HttpRequest {
         credential: None,
         body: None,
         limit: BodyLimit::KeepLast(KEEP_OF_LOG),
-        fields: &[],
+        fields: Fields::Untold,
     }
 }
 
@@ -70,7 +70,7 @@ impl HttpRequest {
     /// Names the fields of the JSON answer that are read; see [`HttpRequest::fields`].
     #[must_use]
     pub(crate) fn reading(self, fields: &'static [&'static str]) -> Self {
-        Self { fields, ..self }
+        Self { fields: Fields::Read(fields), ..self }
     }
 
     /// Allows a body of this many bytes.
