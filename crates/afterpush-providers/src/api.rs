@@ -67,10 +67,11 @@ pub(crate) fn log_elsewhere(url: &str) -> HttpRequest {
 }
 
 impl HttpRequest {
-    /// Names the fields of the JSON answer that are read; see [`HttpRequest::fields`].
+    /// Names the fields of the JSON answer that are read; see [`HttpRequest::fields`]. None at all: it is not shared.
     #[must_use]
     pub(crate) fn reading(self, fields: &'static [&'static str]) -> Self {
-        Self { fields: Fields::Read(fields), ..self }
+        let fields = if fields.is_empty() { Fields::Untold } else { Fields::Read(fields) };
+        Self { fields, ..self }
     }
 
     /// Allows a body of this many bytes.

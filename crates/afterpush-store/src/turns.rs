@@ -182,6 +182,9 @@ mod tests {
         let mut turns = Turns::default();
         turns.spread(NOW, 4, seconds(20));
         assert_eq!(waits(&mut turns, NOW, 6), [5000, 10_000, 15_000, 20_000, 20_100, 20_200]);
+        let mut turns = Turns::default();
+        turns.spread(NOW, 3, seconds(20));
+        assert_eq!(waits(&mut turns, NOW, 5), [6666, 13_332, 19_998, 20_098, 20_198]);
         // None left: nothing until then.
         let mut turns = Turns::default();
         turns.spread(NOW, 0, seconds(20));
