@@ -1,21 +1,24 @@
 //! Prints the figures of the documentation, each beside a baseline of the same run. Started by `tests/bench`.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+mod crowd;
 mod database;
 mod hang;
 mod health;
+mod limits;
 mod lines;
 mod managers;
 mod memory;
 mod polling;
 mod races;
+mod sharing;
 mod status;
 mod timing;
 
 /// Prints one figure; the numbers that stand behind its name on the command line say how large.
 type Print = fn(&[usize]);
 
-const FIGURES: [(&str, Print); 11] = [
+const FIGURES: [(&str, Print); 13] = [
     ("hook", managers::hook),
     ("managers", managers::managers),
     ("many", managers::many),
@@ -26,6 +29,8 @@ const FIGURES: [(&str, Print); 11] = [
     ("status", status::status),
     ("memory", memory::memory),
     ("polling", polling::polling),
+    ("sharing", sharing::sharing),
+    ("limits", limits::limits),
     ("lines", lines::lines),
 ];
 
