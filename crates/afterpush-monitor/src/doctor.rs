@@ -118,11 +118,12 @@ impl Examination<'_> {
             With::Variables(names) => self.places_of(&names),
         };
         checks.extend(with.map(|places| check(&credentials, Ok(&places), "")));
-        let answer = timeout(LIMIT, source.ask(Question::Credentials, Duration::ZERO)).await.unwrap_or_else(|_| {
+        let asked = timeout(LIMIT, source.ask(Question::Credentials, Duration::ZERO)).await;
+        let answer = asked.map(|(answer, _)| answer).unwrap_or_else(|_| {
             Err(Fault::new(FaultKind::Transient, format!("no whole answer within {} s", LIMIT.as_secs())))
         });
         checks.push(match answer {
-            Ok((Reply::Credentials(text), _)) => check(&answers, Ok(&text), ""),
+            Ok(Reply::Credentials(text)) => check(&answers, Ok(&text), ""),
             Ok(_) => check(&answers, Ok("yes"), ""),
             Err(fault) => check(&answers, Err(&format!("{}: {fault}", fault.kind)), &advice(kind, fault.kind)),
         });

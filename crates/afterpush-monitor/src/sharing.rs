@@ -15,7 +15,9 @@ use afterpush_core::{
 use afterpush_providers::{
     Credential, HttpRequest, HttpResponse, Method, budget, is_rate_limited, rate_limit_wait, reduce,
 };
-use afterpush_store::{AnswerKey, AnswerLock, Answers, Environment, KeptAnswer, StateRoot, Turn, random_name};
+use afterpush_store::{
+    AnswerKey, AnswerLock, Answers, Environment, KeptAnswer, StateRoot, StoreError, Turn, random_name,
+};
 use tokio::time::sleep;
 use url::Url;
 
@@ -27,8 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(25);
 /// How long nobody calls after a refusal that does not say for how long.
 const UNTOLD_WAIT: Duration = Duration::from_secs(5);
-/// The headers of answers that providers read, and the tag that tells whether an answer has changed.
-const READ_HEADERS: [&str; 2] = ["etag", "next-range"];
+/// The headers of answers that are read: by providers, for the wait that is asked for, and the tag that tells whether an answer
+/// has changed.
+const READ_HEADERS: [&str; 4] = ["etag", "next-range", "retry-after", "date"];
 /// The share of its own interval below which even the monitor that asked last does not ask again: just below the least that
 /// the jitter makes of an interval.
 const OWN: f64 = 0.75;
@@ -57,7 +60,7 @@ impl Sharing {
         fresh_for: Duration,
         pace: &mut Pace,
     ) -> Result<HttpResponse, Fault> {
-        if request.fields.is_empty() {
+        if !request.fields.are_told() {
             return self.call(transport, request, pace).await;
         }
         let key = self.key_of(&request);
@@ -86,8 +89,8 @@ impl Sharing {
         }
     }
 
-    /// Ends with what is kept, where it serves; else gives it back. That the vendor refused, or was silent, serves those only
-    /// who were waiting for it.
+    /// Ends with what is kept, where it serves; else gives it back. That the vendor is down, or silent, serves as long as an
+    /// answer would; a refusal only those who were waiting for it, because it may be about what has changed since.
     fn serve(
         &self,
         (kept, age): (KeptAnswer, Duration),
@@ -96,19 +99,21 @@ impl Sharing {
         pace: &mut Pace,
     ) -> ControlFlow<Result<HttpResponse, Fault>, KeptAnswer> {
         let is_ours = kept.by == self.me;
-        match kept.status {
-            Some(200..300) => {
-                let limit = if is_ours { fresh_for.mul_f64(OWN) } else { fresh_for };
-                if age >= limit {
-                    return ControlFlow::Continue(kept);
-                }
-                pace.age = pace.age.max(age);
-                ControlFlow::Break(Ok(response_of(kept)))
-            }
-            _ if is_ours || age >= waited => ControlFlow::Continue(kept),
-            Some(_) => ControlFlow::Break(Ok(response_of(kept))),
-            None => ControlFlow::Break(Err(Fault::new(FaultKind::Transient, kept.body))),
+        let serves_for = match kept.status {
+            Some(200..300) if is_ours => fresh_for.mul_f64(OWN),
+            Some(200..300) => fresh_for,
+            _ if is_ours => Duration::ZERO,
+            None | Some(500..600) => fresh_for.max(waited),
+            Some(_) => waited,
+        };
+        if age >= serves_for {
+            return ControlFlow::Continue(kept);
         }
+        pace.age = pace.age.max(age);
+        ControlFlow::Break(match kept.status {
+            Some(_) => Ok(response_of(kept)),
+            None => Err(Fault::new(FaultKind::Transient, kept.body)),
+        })
     }
 
     /// Asks, and keeps what comes of it for the others. `before` is what was kept, and is too old.
@@ -120,9 +125,9 @@ impl Sharing {
         before: Option<KeptAnswer>,
         pace: &mut Pace,
     ) -> Result<HttpResponse, Fault> {
-        let fields = request.fields;
         let before = before.filter(|kept| kept.status.is_some_and(|status| (200..300).contains(&status)));
         let etag = before.as_ref().and_then(|kept| kept.headers.iter().find(|(name, _)| name == "etag"));
+        let fields = request.fields.clone();
         if let Some((_, etag)) = etag {
             request.headers.push(("if-none-match", etag.clone()));
         }
@@ -134,9 +139,11 @@ impl Sharing {
             }
             Ok(response) => {
                 let is_answer = (200..300).contains(&response.status);
-                let reduced = reduce(&response.body, fields);
+                let reduced = reduce(&response.body, &fields);
                 if is_answer && reduced.is_none() {
-                    // It is no JSON: not for others.
+                    // It is no JSON: not for others, who need not ask for it either.
+                    kept.body = format!("{} answers another monitor with what is not JSON", transport.host());
+                    let _ = self.answers.keep(lock, kept);
                     return Ok(response);
                 }
                 kept.status = Some(response.status);
@@ -145,7 +152,7 @@ impl Sharing {
                         .iter()
                         .filter_map(|name| Some(((*name).to_owned(), response.header(name)?.to_owned()))),
                 );
-                if let Some(wait) = rate_limit_wait(&response) {
+                if let Some(wait) = rate_limit_wait(&response).filter(|_| response.header("retry-after").is_none()) {
                     kept.headers.push(("retry-after".to_owned(), wait.as_secs().to_string()));
                 }
                 kept.body = String::from_utf8_lossy(&reduced.clone().unwrap_or_default()).into_owned();
@@ -164,10 +171,17 @@ impl Sharing {
     /// Makes one call when its turn has come, and heeds what the response says about the vendor's budget.
     async fn call(&self, transport: &Transport, request: HttpRequest, pace: &mut Pace) -> Result<HttpResponse, Fault> {
         let budget_key = self.budget_of(&request);
+        let began = Instant::now();
         loop {
-            match self.answers.take_turn(&budget_key, PATIENCE) {
-                Ok(Turn::In(wait)) => break sleep(wait).await,
-                Ok(Turn::Busy) => sleep(Duration::from_millis(fastrand::u64(1..10))).await,
+            match self.answers.take_turn(&budget_key, PATIENCE.saturating_sub(began.elapsed())) {
+                Ok(Turn::In(wait)) => {
+                    sleep(wait).await;
+                    // The vendor may have refused another one's call meanwhile.
+                    if wait.is_zero() || !self.answers.is_held_back(&budget_key) {
+                        break;
+                    }
+                }
+                Ok(Turn::Busy) => a_moment().await,
                 Ok(Turn::TooFar(wait)) => {
                     let text = format!("{}'s budget of calls is spent for now", transport.host());
                     return Err(Fault { retry_after: Some(wait), ..Fault::new(FaultKind::RateLimited, text) });
@@ -177,14 +191,15 @@ impl Sharing {
         }
         let response = transport.send(request).await?;
         if is_rate_limited(&response) {
-            let _ = self.answers.hold_back(&budget_key, rate_limit_wait(&response).unwrap_or(UNTOLD_WAIT));
+            let wait = rate_limit_wait(&response).unwrap_or(UNTOLD_WAIT);
+            tell(|| self.answers.hold_back(&budget_key, wait)).await;
         } else if let Some(left) = budget(&response) {
             // Without a limit to compare with, the last hundred calls count as few.
             let limit = left.limit.unwrap_or(400);
             if left.remaining.saturating_mul(4) < limit
                 && let Some(over) = left.over
             {
-                let _ = self.answers.spread(&budget_key, left.remaining, over);
+                tell(|| self.answers.spread(&budget_key, left.remaining, over)).await;
             }
             if left.remaining.saturating_mul(10) < limit {
                 pace.warning = Some(format!("only {} of {}'s calls are left", left.remaining, transport.host()));
@@ -200,10 +215,14 @@ impl Sharing {
             Method::Post => "post",
         };
         let headers = format!("{:?}", request.headers);
+        let fields: Vec<&str> = request.fields.names().collect();
+        let fields = format!("{fields:?}");
         self.answers.key(&[
             method.as_bytes(),
             request.url.as_bytes(),
             headers.as_bytes(),
+            // What is kept has these alone: of one address, the tables of two targets may read different ones.
+            fields.as_bytes(),
             request.body.as_deref().unwrap_or_default(),
             secret_of(request),
             env!("CARGO_PKG_VERSION").as_bytes(),
@@ -215,6 +234,17 @@ impl Sharing {
         let origin = Url::parse(&request.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
         self.answers.key(&[b"budget", origin.as_bytes(), secret_of(request)])
     }
+}
+
+/// Tells the others, when they are done with taking their turns. Where the place cannot be written to, nobody is told.
+async fn tell(mut change: impl FnMut() -> Result<bool, StoreError>) {
+    while let Ok(false) = change() {
+        a_moment().await;
+    }
+}
+
+async fn a_moment() {
+    sleep(Duration::from_millis(fastrand::u64(1..10))).await;
 }
 
 fn response_of(kept: KeptAnswer) -> HttpResponse {

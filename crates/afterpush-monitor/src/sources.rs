@@ -147,17 +147,17 @@ impl ProviderSource {
         }
     }
 
-    /// Asks the provider. What another monitor knows serves when it is younger than `fresh_for`.
-    ///
-    /// # Errors
-    /// The provider's or the transport's fault.
-    pub async fn ask(&self, question: Question, fresh_for: Duration) -> Result<(Reply, Pace), Fault> {
+    /// Asks the provider, to the reply or the provider's or the transport's fault. What another monitor knows serves when it is
+    /// younger than `fresh_for`.
+    pub async fn ask(&self, question: Question, fresh_for: Duration) -> (Result<Reply, Fault>, Pace) {
         let mut provider = self.provider.lock().await;
-        match &self.line {
-            Line::Web(transport) => transport.converse(&mut **provider, question, fresh_for).await,
-            Line::Cluster(cluster) => Ok((cluster.converse(&mut **provider, question).await?, Pace::default())),
-            Line::Program(programs) => Ok((programs.converse(&mut **provider, question).await?, Pace::default())),
-        }
+        let mut pace = Pace::default();
+        let reply = match &self.line {
+            Line::Web(transport) => transport.converse_at(&mut **provider, question, fresh_for, &mut pace).await,
+            Line::Cluster(cluster) => cluster.converse(&mut **provider, question).await,
+            Line::Program(programs) => programs.converse(&mut **provider, question).await,
+        };
+        (reply, pace)
     }
 }
 
@@ -222,11 +222,12 @@ impl Ask for Sources {
         };
         Some(Box::pin(async move {
             if let Some(provider) = provider {
-                return match provider.ask(Question::Observe, fresh_for).await {
-                    Ok((Reply::Observation(observation), pace)) => (Ok(Answer::Provider(observation)), pace),
-                    Ok((Reply::Log(_) | Reply::Credentials(_), _)) => (Err(mixed_up()), Pace::default()),
-                    Err(fault) => (Err(fault), Pace::default()),
-                };
+                let (reply, pace) = provider.ask(Question::Observe, fresh_for).await;
+                let answer = reply.and_then(|reply| match reply {
+                    Reply::Observation(observation) => Ok(Answer::Provider(observation)),
+                    Reply::Log(_) | Reply::Credentials(_) => Err(mixed_up()),
+                });
+                return (answer, pace);
             }
             let answer = match (database, health) {
                 (Some(database), _) => database.ask().await.map(Answer::Database),
@@ -240,7 +241,7 @@ impl Ask for Sources {
     fn failure_log(&self, target: usize) -> Option<Answering<Result<String, Fault>>> {
         let provider = self.0.get(target)?.provider.clone()?;
         Some(Box::pin(async move {
-            match provider.ask(Question::FailureLog, Duration::ZERO).await?.0 {
+            match provider.ask(Question::FailureLog, Duration::ZERO).await.0? {
                 Reply::Log(log) => Ok(log),
                 Reply::Observation(_) | Reply::Credentials(_) => Err(mixed_up()),
             }

@@ -114,12 +114,24 @@ impl Transport {
         fresh_for: Duration,
     ) -> Result<(Reply, Pace), Fault> {
         let mut pace = Pace::default();
+        let reply = self.converse_at(provider, question, fresh_for, &mut pace).await?;
+        Ok((reply, pace))
+    }
+
+    /// The same, with the pace told of a fault as well.
+    pub(crate) async fn converse_at(
+        &self,
+        provider: &mut dyn Provider,
+        question: Question,
+        fresh_for: Duration,
+        pace: &mut Pace,
+    ) -> Result<Reply, Fault> {
         let mut presented = None;
-        let reply = converse(provider, question, (self.host(), self.limits.question), async |turn| match turn {
+        converse(provider, question, (self.host(), self.limits.question), async |turn| match turn {
             Turn::Ask(request) => {
                 presented = request.credential.clone().or(presented.take());
                 let response = match &self.sharing {
-                    Some(sharing) => sharing.ask(self, request, fresh_for, &mut pace).await?,
+                    Some(sharing) => sharing.ask(self, request, fresh_for, pace).await?,
                     None => self.send(request).await?,
                 };
                 // A log that is fetched without the credential can hold it all the same.
@@ -127,8 +139,7 @@ impl Transport {
             }
             _ => Err(cannot_carry()),
         })
-        .await?;
-        Ok((reply, pace))
+        .await
     }
 
     /// Tells whether the API is on this machine.
@@ -319,7 +330,7 @@ mod tests {
 
     use std::collections::VecDeque;
 
-    use afterpush_providers::Secret;
+    use afterpush_providers::{Fields, Secret};
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
     use super::*;
@@ -349,7 +360,7 @@ mod tests {
             credential: Some(Credential::Bearer(Secret::new("canary-token"))),
             body: None,
             limit: BodyLimit::AtMost(1000),
-            fields: &[],
+            fields: Fields::Untold,
         }
     }
 

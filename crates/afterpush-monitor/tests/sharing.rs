@@ -13,7 +13,7 @@ use afterpush_core::{
 };
 use afterpush_monitor::{sharing::Sharing, transport::Transport};
 use afterpush_providers::{
-    BodyLimit, Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Secret, Turn,
+    BodyLimit, Credential, Fields, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Secret, Turn,
 };
 use afterpush_store::Environment;
 use tempfile::TempDir;
@@ -41,11 +41,26 @@ impl Provider for Once {
             credential: Some(Credential::Bearer(Secret::new(self.token))),
             body: None,
             limit: BodyLimit::AtMost(100_000),
-            fields: self.fields,
+            fields: match self.fields {
+                [] => Fields::Untold,
+                fields => Fields::Read(fields),
+            },
         })
     }
     fn next(&mut self, response: &HttpResponse) -> Turn {
         Turn::Reply(Reply::Log(format!("{} {}", response.status, String::from_utf8_lossy(&response.body))))
+    }
+}
+
+/// Asks the same, for a header of the answer.
+struct OfHeader(Once, &'static str);
+
+impl Provider for OfHeader {
+    fn start(&mut self, question: Question) -> Turn {
+        self.0.start(question)
+    }
+    fn next(&mut self, response: &HttpResponse) -> Turn {
+        Turn::Reply(Reply::Log(response.header(self.1).unwrap_or_default().to_owned()))
     }
 }
 
@@ -76,7 +91,7 @@ impl Scene {
         fields: &'static [&'static str],
         fresh_for: Duration,
     ) -> Result<(String, Pace), Fault> {
-        let mut once = Once { url: format!("{}/app", self.server.uri()), token, fields };
+        let mut once = self.once(token, fields);
         match monitor.converse(&mut once, Question::Observe, fresh_for).await? {
             (Reply::Log(text), pace) => Ok((text, pace)),
             other => panic!("{other:?}"),
@@ -85,6 +100,19 @@ impl Scene {
 
     async fn ask(&self, monitor: &Transport, fresh_for: Duration) -> Result<(String, Pace), Fault> {
         self.ask_with(monitor, "canary-token", &["app", "id"], fresh_for).await
+    }
+
+    /// Asks, and gives the value of the answer's header.
+    async fn ask_for_header(&self, monitor: &Transport, name: &'static str) -> String {
+        let mut header = OfHeader(self.once("canary-token", &["app"]), name);
+        match monitor.converse(&mut header, Question::Observe, LONG).await.unwrap().0 {
+            Reply::Log(text) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn once(&self, token: &'static str, fields: &'static [&'static str]) -> Once {
+        Once { url: format!("{}/app", self.server.uri()), token, fields }
     }
 
     async fn calls(&self) -> usize {
@@ -174,6 +202,25 @@ async fn a_refusal_for_the_rate_holds_every_monitor_back() {
 }
 
 #[tokio::test]
+async fn a_refusal_holds_back_who_waits_for_a_turn_as_well() {
+    // Ten calls are left for ten seconds: the next two come one second after the other.
+    let scene = Scene::new(ResponseTemplate::new(429).insert_header("retry-after", "120")).await;
+    let few = ResponseTemplate::new(200)
+        .insert_header("ratelimit-limit", "5000")
+        .insert_header("ratelimit-remaining", "10")
+        .insert_header("ratelimit-reset", "10");
+    Mock::given(any()).respond_with(few).with_priority(1).up_to_n_times(1).mount(&scene.server).await;
+    let monitors = [scene.monitor(), scene.monitor()];
+    let ask = |monitor| scene.ask_with(monitor, "canary-token", &[], LONG);
+    assert!(ask(&monitors[0]).await.is_ok());
+    let asked = futures_util::future::join_all(monitors.iter().map(ask)).await;
+    let refused = asked.iter().filter(|it| it.as_ref().is_ok_and(|(text, _)| text.starts_with("429"))).count();
+    let held_back =
+        asked.iter().filter(|it| it.as_ref().is_err_and(|fault| fault.kind == FaultKind::RateLimited)).count();
+    assert_eq!((refused, held_back, scene.calls().await), (1, 1, 2));
+}
+
+#[tokio::test]
 async fn the_silence_of_the_vendor_is_told_to_all_who_wait_for_it_at_once() {
     let answer = ResponseTemplate::new(500).set_delay(Duration::from_millis(300));
     let scene = Scene::new(answer).await;
@@ -185,9 +232,60 @@ async fn the_silence_of_the_vendor_is_told_to_all_who_wait_for_it_at_once() {
     }
     let calls = scene.calls().await;
     assert!(calls < 5, "{calls} calls in {:?}", began.elapsed());
-    // It serves nobody who comes later.
-    scene.ask(&scene.monitor(), LONG).await.unwrap();
+    // Who comes later is told as well, for as long as an answer would serve: an outage is not asked after by everybody.
+    let (text, pace) = scene.ask(&scene.monitor(), LONG).await.unwrap();
+    assert!(text.starts_with("500") && !pace.age.is_zero(), "{text} {pace:?}");
+    assert_eq!(scene.calls().await, calls);
+    scene.ask(&scene.monitor(), Duration::ZERO).await.unwrap();
     assert_eq!(scene.calls().await, calls + 1);
+}
+
+#[tokio::test]
+async fn the_wait_that_a_vendor_asks_for_while_it_is_down_is_told_to_all() {
+    let answer = ResponseTemplate::new(503).insert_header("retry-after", "17");
+    let scene = Scene::new(answer).await;
+    for _ in 0..2 {
+        assert_eq!(scene.ask_for_header(&scene.monitor(), "retry-after").await, "17");
+    }
+    assert_eq!(scene.calls().await, 1);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_asked_for_by_each_who_comes_later() {
+    let scene = Scene::new(ResponseTemplate::new(404)).await;
+    for _ in 0..2 {
+        assert_eq!(scene.ask(&scene.monitor(), LONG).await.unwrap().0, "404 ");
+    }
+    assert_eq!(scene.calls().await, 2);
+}
+
+#[tokio::test]
+async fn who_saw_the_vendor_down_finds_out_that_it_is_back() {
+    let scene = Scene::new(ResponseTemplate::new(200).set_body_string(BODY)).await;
+    let down = ResponseTemplate::new(500);
+    Mock::given(any()).respond_with(down).with_priority(1).up_to_n_times(1).mount(&scene.server).await;
+    let monitor = scene.monitor();
+    assert!(scene.ask(&monitor, LONG).await.unwrap().0.starts_with("500"));
+    assert!(scene.ask(&monitor, LONG).await.unwrap().0.starts_with("200"));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_json_goes_to_who_asked_and_keeps_the_others_from_asking() {
+    let scene = Scene::new(ResponseTemplate::new(200).set_body_string("<html>canary</html>")).await;
+    assert_eq!(scene.ask(&scene.monitor(), LONG).await.unwrap().0, "200 <html>canary</html>");
+    let fault = scene.ask(&scene.monitor(), LONG).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Transient);
+    assert!(fault.message.contains("127.0.0.1") && !fault.message.contains("canary"), "{fault}");
+    assert_eq!(scene.calls().await, 1);
+}
+
+#[tokio::test]
+async fn of_one_address_who_reads_other_fields_gets_an_answer_of_its_own() {
+    let scene = Scene::new(ResponseTemplate::new(200).set_body_string(BODY)).await;
+    scene.ask(&scene.monitor(), LONG).await.unwrap();
+    let (text, _) = scene.ask_with(&scene.monitor(), "canary-token", &["app", "envs", "key"], LONG).await.unwrap();
+    assert_eq!(text, r#"200 {"app":{"envs":[{"key":"K"}]}}"#);
+    assert_eq!(scene.calls().await, 2);
 }
 
 #[tokio::test]

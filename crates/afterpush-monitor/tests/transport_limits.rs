@@ -10,7 +10,7 @@ use std::{
 
 use afterpush_core::fault::{Fault, FaultKind};
 use afterpush_monitor::transport::{Limits, Transport};
-use afterpush_providers::{BodyLimit, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Turn};
+use afterpush_providers::{BodyLimit, Fields, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Turn};
 
 /// None of these ends anything.
 const FAR: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ impl Pages {
             credential: None,
             body: None,
             limit: BodyLimit::AtMost(1000),
-            fields: &[],
+            fields: Fields::Untold,
         })
     }
 }

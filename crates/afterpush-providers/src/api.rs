@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::{BodyLimit, Credential, HttpRequest, Method};
+use crate::{BodyLimit, Credential, Fields, HttpRequest, Method};
 
 /// The largest JSON answer that is read, unless a request says otherwise.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
@@ -43,7 +43,7 @@ impl Api {
             credential: self.credential.clone(),
             body: None,
             limit: BodyLimit::AtMost(LARGEST_ANSWER),
-            fields: &[],
+            fields: Fields::Untold,
         }
     }
 
@@ -62,14 +62,15 @@ pub(crate) fn log_elsewhere(url: &str) -> HttpRequest {
         credential: None,
         body: None,
         limit: BodyLimit::KeepLast(KEEP_OF_LOG),
-        fields: &[],
+        fields: Fields::Untold,
     }
 }
 
 impl HttpRequest {
-    /// Names the fields of the JSON answer that are read; see [`HttpRequest::fields`].
+    /// Names the fields of the JSON answer that are read; see [`HttpRequest::fields`]. None at all: it is not shared.
     #[must_use]
     pub(crate) fn reading(self, fields: &'static [&'static str]) -> Self {
+        let fields = if fields.is_empty() { Fields::Untold } else { Fields::Read(fields) };
         Self { fields, ..self }
     }
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::{
-    HttpResponse, Provider, Question, Reply, Turn,
+    Fields, HttpResponse, Provider, Question, Reply, Turn,
     play::{answer, ok},
     reduce,
 };
@@ -52,8 +52,8 @@ pub(crate) fn answered<'a>(
     let mut turn = provider.start(question);
     for response in answers {
         let Turn::Ask(request) = &turn else { break };
-        let body = match request.fields {
-            [] => response.body.clone(),
+        let body = match &request.fields {
+            Fields::Untold => response.body.clone(),
             fields => reduce(&response.body, fields).unwrap_or_else(|| response.body.clone()),
         };
         turn = provider.next(&HttpResponse { body, ..response.clone() });

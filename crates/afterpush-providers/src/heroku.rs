@@ -144,8 +144,7 @@ impl Heroku {
         let mut range = NEWEST_BUILDS.to_owned();
         let mut pages = 0;
         loop {
-            // It names no fields, and so is not shared: a page is a 206, and where the next one begins stands in a header.
-            let mut request = self.get(&["apps", app.id.as_str(), "builds"]);
+            let mut request = self.get(&["apps", app.id.as_str(), "builds"]).reading(answer::OF_BUILDS);
             request.headers.push(("range", range.clone()));
             let response = line.ask(request).await;
             let page: Vec<Build> = response::json(&response, asked("the app's builds"))?;
@@ -160,7 +159,7 @@ impl Heroku {
     }
 
     async fn releases(&self, line: &Line, app: &App) -> Result<Vec<Release>, Fault> {
-        let mut request = self.get(&["apps", app.id.as_str(), "releases"]);
+        let mut request = self.get(&["apps", app.id.as_str(), "releases"]).reading(answer::OF_RELEASES);
         request.headers.push(("range", NEWEST_RELEASES.to_owned()));
         response::json(&line.ask(request).await, asked("the app's releases"))
     }

@@ -93,7 +93,8 @@ impl Http {
 
     /// The whole answer; `None` when the service does not know the address of this commit yet.
     async fn ask(&self, line: &Line) -> Result<Option<Value>, Fault> {
-        let response = line.ask(self.get(&self.url)).await;
+        let request = HttpRequest { fields: self.reading.fields(), ..self.get(&self.url) };
+        let response = line.ask(request).await;
         if self.asks_for_commit && matches!(response.status, 404 | 410) {
             return Ok(None);
         }

@@ -38,7 +38,7 @@ mod settings;
 mod standing;
 mod vercel;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use afterpush_core::{
     fault::Fault,
@@ -139,9 +139,39 @@ pub struct HttpRequest {
     pub body: Option<Vec<u8>>,
     /// When the body is longer than this: keep the end of it (logs), or treat it as malformed (answers).
     pub limit: BodyLimit,
-    /// The fields of a JSON answer that are read, whatever their depth: the transport drops all others before it keeps the
-    /// answer or shares it with the other monitors of the same application. Empty for an answer that is not shared.
-    pub fields: &'static [&'static str],
+    /// The fields of a JSON answer that are read.
+    pub fields: Fields,
+}
+
+/// The fields of a JSON answer that are read, whatever their depth: the transport drops all others before it keeps the answer
+/// or shares it with the other monitors of the same application.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Fields {
+    /// Not told: the answer is handed on whole, and not shared.
+    #[default]
+    Untold,
+    /// Those that the provider's code reads.
+    Read(&'static [&'static str]),
+    /// Those that the user's configuration points at.
+    Configured(Arc<[String]>),
+}
+
+impl Fields {
+    /// Tells whether an answer is reduced to them, and shared.
+    #[must_use]
+    pub fn are_told(&self) -> bool {
+        *self != Self::Untold
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let (read, configured) = match self {
+            Self::Untold => (&[][..], &[][..]),
+            Self::Read(names) => (*names, &[][..]),
+            Self::Configured(names) => (&[][..], &**names),
+        };
+        read.iter().copied().chain(configured.iter().map(String::as_str))
+    }
 }
 
 /// How a request is made.

@@ -13,7 +13,8 @@ use afterpush_core::{
 use serde_json::Value;
 
 use crate::{
-    Credential, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Secret, Setup, Turn, contract, reduce,
+    Credential, Fields, HttpRequest, HttpResponse, Method, Provider, Question, Reply, Secret, Setup, Turn, contract,
+    reduce,
 };
 
 /// The commit that was pushed.
@@ -51,8 +52,8 @@ impl Vendor {
             self.check(request, expected);
             contract::check(request, is_sound(response).then_some(response));
             // As the transport does: a provider that reads a field which it does not name would miss it.
-            let body = match request.fields {
-                [] => response.body.clone(),
+            let body = match &request.fields {
+                Fields::Untold => response.body.clone(),
                 fields => reduce(&response.body, fields).unwrap_or_else(|| response.body.clone()),
             };
             let headers = response.headers.iter().filter(|(name, _)| name != SOUND).cloned().collect();

@@ -165,7 +165,8 @@ impl Railway {
         if let Some(access) = &self.access {
             return Ok(access.clone());
         }
-        let access = match self.ask::<OfToken>(line, (answer::TOKEN, json!({})), &[], "the token").await {
+        let access = match self.ask::<OfToken>(line, (answer::TOKEN, json!({})), answer::OF_PROJECTS, "the token").await
+        {
             Ok(answer) => Access::Project(answer.project_token),
             Err(fault) if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::NotFound) => Access::Account,
             Err(fault) => return Err(fault),
@@ -183,7 +184,7 @@ impl Railway {
         };
         if let Some(id) = id {
             let asked = (answer::PROJECT, json!({"id": id}));
-            let answer: OfProject = self.ask(line, asked, &[], "the project").await?;
+            let answer: OfProject = self.ask(line, asked, answer::OF_PROJECTS, "the project").await?;
             return CHOICE.only(self.places(&access, &answer.project), |it| &it.name);
         }
         if self.told.service.is_none() && (self.repository.is_none() || self.branch.is_none()) {
@@ -193,7 +194,7 @@ impl Railway {
         let mut after = None::<String>;
         for _ in 0..MOST_PROJECT_PAGES {
             let asked = (answer::PROJECTS, from(json!({}), after.as_deref()));
-            let page: OfProjects = self.ask(line, asked, &[], "the list of projects").await?;
+            let page: OfProjects = self.ask(line, asked, answer::OF_PROJECTS, "the list of projects").await?;
             let is_told = |it: &&Project| self.told.project.as_ref().is_none_or(|told| it.named.is(told));
             found.extend(page.projects.iter().filter(is_told).flat_map(|it| self.places(&access, it)));
             let next = page.projects.next();

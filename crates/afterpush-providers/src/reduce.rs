@@ -3,11 +3,13 @@
 
 use serde_json::Value;
 
+use crate::Fields;
+
 /// Keeps the named fields, at whatever depth, of every object. `None` when the body is not JSON.
 #[must_use]
-pub fn reduce(body: &[u8], fields: &[&str]) -> Option<Vec<u8>> {
+pub fn reduce(body: &[u8], fields: &Fields) -> Option<Vec<u8>> {
     let mut value: Value = serde_json::from_slice(body).ok()?;
-    prune(&mut value, fields);
+    prune(&mut value, &fields.names().collect::<Vec<_>>());
     serde_json::to_vec(&value).ok()
 }
 
@@ -37,9 +39,10 @@ mod tests {
             "app": {"id": "1", "envs": [{"id": "2", "value": "secret"}], "steps": [{"id": 3, "env": "secret"}]},
             "meta": null,
         });
-        let reduced = reduce(body.to_string().as_bytes(), &["app", "id", "steps"]).unwrap();
+        let fields = Fields::Read(&["app", "id", "steps"]);
+        let reduced = reduce(body.to_string().as_bytes(), &fields).unwrap();
         let expected = json!({"app": {"id": "1", "steps": [{"id": 3}]}});
         assert_eq!(serde_json::from_slice::<Value>(&reduced).unwrap(), expected);
-        assert_eq!(reduce(b"<html>", &["app"]), None);
+        assert_eq!(reduce(b"<html>", &fields), None);
     }
 }

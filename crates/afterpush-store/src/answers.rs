@@ -21,16 +21,11 @@ use crate::{
     process, random_name,
     run_directory::names_in,
     slug,
+    turns::{Turn, Turns, millis},
 };
 
 /// The largest file that is read: a body of the transport's own limit, quoted.
 const LONGEST: u64 = 64 << 20;
-/// The time between two calls with one credential to one host, where no answer has told otherwise.
-const SHORTEST_GAP: Duration = Duration::from_millis(100);
-/// So many calls may be made at once after a time of silence.
-const BURST: u64 = 10;
-/// The longest that a refused call makes it.
-const LONGEST_GAP: Duration = Duration::from_secs(2);
 /// An answer that is older than this serves nobody.
 const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 
@@ -73,26 +68,6 @@ struct Stamped<T> {
 pub struct AnswerLock {
     _held: Held,
     path: PathBuf,
-}
-
-/// When calls with one credential may be made.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Pace {
-    /// The next call's time.
-    next: u64,
-    /// Milliseconds from one call to the next.
-    gap: u64,
-}
-
-/// What came of the wish to make a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// It may be made after this wait.
-    In(Duration),
-    /// The wait would be longer than the caller's patience; nothing was reserved.
-    TooFar(Duration),
-    /// Others are just taking their turns: try again.
-    Busy,
 }
 
 impl Answers {
@@ -138,8 +113,7 @@ impl Answers {
     #[must_use]
     pub fn read(&self, key: &AnswerKey) -> Option<(KeptAnswer, Duration)> {
         let (kept, at) = self.stamped(&self.directory.join(format!("{}.json", key.0)))?;
-        let age = boottime().checked_sub(at)?;
-        (age < KEPT_FOR).then_some((kept, age))
+        Some((kept, age(at, boottime())?))
     }
 
     /// Keeps an answer that came just now.
@@ -155,47 +129,33 @@ impl Answers {
     /// # Errors
     /// [`StoreError`] when the place cannot be written to.
     pub fn take_turn(&self, credential: &AnswerKey, patience: Duration) -> Result<Turn, StoreError> {
-        self.change_pace(credential, |pace, now| {
-            // Who was silent for a while may make a few calls at once.
-            let next = pace.next.max(now.saturating_sub(BURST * pace.gap));
-            let wait = Duration::from_millis(next.saturating_sub(now));
-            if wait > patience {
-                return Turn::TooFar(wait);
-            }
-            pace.next = next + pace.gap;
-            // What a refusal has slowed down gets quicker again, call by call.
-            pace.gap -= pace.gap / 64;
-            Turn::In(wait)
-        })
-        .map(|turn| turn.unwrap_or(Turn::Busy))
+        let turn = self.change_turns(credential, |turns, now| turns.take(now, patience))?;
+        Ok(turn.unwrap_or(Turn::Busy))
     }
 
-    /// The vendor has refused a call for its rate: none is made for so long, and then half as many.
+    /// The vendor has refused a call for its rate: none is made for so long, and then half as many. `false`: others are just
+    /// taking their turns, and it has to be told again.
     ///
     /// # Errors
     /// [`StoreError`] when the place cannot be written to.
-    pub fn hold_back(&self, credential: &AnswerKey, wait: Duration) -> Result<(), StoreError> {
-        let done = self.change_pace(credential, |pace, now| {
-            pace.next = pace.next.max(now + millis(wait));
-            pace.gap = (pace.gap * 2).min(millis(LONGEST_GAP));
-        });
-        done.map(drop)
+    pub fn hold_back(&self, credential: &AnswerKey, wait: Duration) -> Result<bool, StoreError> {
+        Ok(self.change_turns(credential, |turns, now| turns.hold_back(now, wait))?.is_some())
     }
 
-    /// So many calls are left for so long: they are spread over the time, all monitors together.
+    /// So many calls are left for so long: they are spread over the time, all monitors together. `false` as for
+    /// [`Answers::hold_back`].
     ///
     /// # Errors
     /// [`StoreError`] when the place cannot be written to.
-    pub fn spread(&self, credential: &AnswerKey, remaining: u64, over: Duration) -> Result<(), StoreError> {
-        let gap = millis(over) / remaining.max(1);
-        let done = self.change_pace(credential, |pace, now| {
-            // The next call's time is at hand already; those after it come at this gap.
-            if gap > pace.gap {
-                pace.next = pace.next.max(now + gap);
-                pace.gap = gap;
-            }
-        });
-        done.map(drop)
+    pub fn spread(&self, credential: &AnswerKey, remaining: u64, over: Duration) -> Result<bool, StoreError> {
+        Ok(self.change_turns(credential, |turns, now| turns.spread(now, remaining, over))?.is_some())
+    }
+
+    /// Tells whether the vendor wants no call now: a turn that was taken before must not be used then.
+    #[must_use]
+    pub fn is_held_back(&self, credential: &AnswerKey) -> bool {
+        let turns = self.stamped::<Turns>(&self.turns_path(credential));
+        turns.is_some_and(|(turns, _)| turns.are_held_back(millis(boottime())))
     }
 
     /// Removes what has served nobody for an hour. Never a lock that somebody holds.
@@ -218,22 +178,25 @@ impl Answers {
         Ok(())
     }
 
-    /// Changes the pace of a credential, one monitor at a time. `None`: another one is at it.
-    fn change_pace<T>(
+    /// Changes the turns of a credential, one monitor at a time. `None`: another one is at it.
+    fn change_turns<T>(
         &self,
         credential: &AnswerKey,
-        change: impl FnOnce(&mut Pace, u64) -> T,
+        change: impl FnOnce(&mut Turns, u64) -> T,
     ) -> Result<Option<T>, StoreError> {
-        let path = self.directory.join(format!("{}.pace", credential.0));
-        let Some(_held) = lock::try_exclusive(&path.with_extension("pace-lock"))? else {
+        let path = self.turns_path(credential);
+        let Some(_held) = lock::try_exclusive(&path.with_extension("turns-lock"))? else {
             return Ok(None);
         };
         let now = boottime();
-        let mut pace = self.stamped::<Pace>(&path).map(|(pace, _)| pace).unwrap_or_default();
-        pace.gap = pace.gap.max(millis(SHORTEST_GAP));
-        let outcome = change(&mut pace, millis(now));
-        self.stamp(&path, pace, now)?;
+        let mut turns = self.stamped::<Turns>(&path).map(|(turns, _)| turns).unwrap_or_default();
+        let outcome = change(&mut turns, millis(now));
+        self.stamp(&path, turns, now)?;
         Ok(Some(outcome))
+    }
+
+    fn turns_path(&self, credential: &AnswerKey) -> PathBuf {
+        self.directory.join(format!("{}.turns", credential.0))
     }
 
     fn stamped<T: DeserializeOwned>(&self, path: &Path) -> Option<(T, Duration)> {
@@ -249,8 +212,9 @@ impl Answers {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+/// How old is what was kept at `at`, as long as it may serve.
+fn age(at: Duration, now: Duration) -> Option<Duration> {
+    now.checked_sub(at).filter(|age| *age < KEPT_FOR)
 }
 
 fn boottime() -> Duration {
@@ -329,33 +293,47 @@ mod tests {
     }
 
     #[test]
-    fn calls_take_turns_and_a_refusal_holds_all_of_them_back() {
-        let (_directory, answers) = answers();
+    fn calls_take_turns_and_what_the_vendor_says_is_heard_by_all_with_the_credential() {
+        let (directory, answers) = answers();
+        let others = Answers::open(&directory.path().join("answers")).unwrap();
         let credential = answers.key(&[b"token"]);
-        let turn = |patience| answers.take_turn(&credential, Duration::from_secs(patience)).unwrap();
-        for _ in 0..=BURST {
-            assert_eq!(turn(60), Turn::In(Duration::ZERO));
-        }
-        let waits: Vec<_> = (0..20).map(|_| turn(60)).collect();
-        let Some(Turn::In(last)) = waits.last() else { panic!("{waits:?}") };
-        // Twenty calls after the first ones, a tenth of a second apart, less the time that this took.
-        assert!(*last > Duration::from_secs(1) && *last <= Duration::from_secs(2), "{waits:?}");
-        answers.hold_back(&credential, Duration::from_secs(30)).unwrap();
-        assert!(matches!(turn(60), Turn::In(wait) if wait > Duration::from_secs(29)));
-        assert!(matches!(turn(10), Turn::TooFar(wait) if wait > Duration::from_secs(29)));
+        let turn = |patience| others.take_turn(&credential, Duration::from_secs(patience)).unwrap();
+        assert_eq!(turn(60), Turn::In(Duration::ZERO));
+        assert!(!others.is_held_back(&credential));
+        assert!(answers.hold_back(&credential, Duration::from_secs(30)).unwrap());
+        assert!(others.is_held_back(&credential));
+        assert!(matches!(turn(60), Turn::In(wait) if wait > Duration::from_secs(20)));
+        assert!(matches!(turn(10), Turn::TooFar(wait) if wait > Duration::from_secs(20)));
         // Another credential is another budget.
-        assert_eq!(answers.take_turn(&answers.key(&[b"other"]), Duration::ZERO).unwrap(), Turn::In(Duration::ZERO));
+        let another = answers.key(&[b"other"]);
+        assert_eq!(others.take_turn(&another, Duration::ZERO).unwrap(), Turn::In(Duration::ZERO));
+        assert!(answers.spread(&another, 1, Duration::from_secs(100)).unwrap());
+        assert!(matches!(others.take_turn(&another, Duration::ZERO).unwrap(), Turn::TooFar(_)));
+        // What another boot left counts for nothing.
+        let later = Answers { boot: "another".to_owned(), ..answers.clone() };
+        assert!(!later.is_held_back(&credential));
+        assert_eq!(later.take_turn(&credential, Duration::ZERO).unwrap(), Turn::In(Duration::ZERO));
     }
 
     #[test]
-    fn the_last_calls_of_a_budget_are_spread_over_the_time_that_is_left() {
+    fn who_finds_others_taking_their_turns_is_told_so() {
         let (_directory, answers) = answers();
         let credential = answers.key(&[b"token"]);
-        answers.spread(&credential, 10, Duration::from_secs(100)).unwrap();
-        let waits: Vec<_> = (0..3).map(|_| answers.take_turn(&credential, Duration::from_secs(100)).unwrap()).collect();
-        let [Turn::In(first), _, Turn::In(third)] = waits[..] else { panic!("{waits:?}") };
-        assert!(first > Duration::from_secs(8), "{waits:?}");
-        assert!(third - first > Duration::from_secs(17), "{waits:?}");
+        let path = answers.turns_path(&credential).with_extension("turns-lock");
+        let held = lock::try_exclusive(&path).unwrap().unwrap();
+        assert_eq!(answers.take_turn(&credential, Duration::ZERO).unwrap(), Turn::Busy);
+        assert!(!answers.hold_back(&credential, Duration::from_secs(30)).unwrap());
+        assert!(!answers.spread(&credential, 1, Duration::from_secs(30)).unwrap());
+        drop(held);
+        assert_eq!(answers.take_turn(&credential, Duration::ZERO).unwrap(), Turn::In(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_answer_grows_old_and_one_of_the_future_is_none() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(age(hour, hour + hour - Duration::from_nanos(1)), Some(hour - Duration::from_nanos(1)));
+        assert_eq!(age(hour, hour + hour), None);
+        assert_eq!(age(hour, hour - Duration::from_nanos(1)), None);
     }
 
     #[test]

@@ -23,10 +23,11 @@ mod run_directory;
 mod slug;
 mod start;
 mod trust;
+mod turns;
 mod unseen;
 mod writer;
 
-pub use answers::{AnswerKey, AnswerLock, Answers, KeptAnswer, Turn};
+pub use answers::{AnswerKey, AnswerLock, Answers, KeptAnswer};
 pub use cleanup::{Cleanup, clean_up};
 pub use configuration::{CONFIG_FILE, ConfigFile, ConfigFiles, ConfigFilesError, LARGEST_CONFIG, most_monitors};
 pub use environment::{Environment, credentials_path, user_config_path};
@@ -40,6 +41,7 @@ pub use root::StateRoot;
 pub use run_directory::{Liveness, Recorded, RunDirectory};
 pub use start::{StartError, Work, is_proxy, is_visible, start_monitor};
 pub use trust::TrustStore;
+pub use turns::Turn;
 pub use unseen::{Adoption, UnseenError, lost_runs};
 pub use writer::RunWriter;
 

@@ -80,6 +80,8 @@ pub struct Request {
     pub authorised: bool,
     /// All its headers, a line each.
     pub headers: String,
+    /// Whether it was refused for its [rate](Simulator::limit).
+    pub refused: bool,
 }
 
 impl Simulator {
@@ -158,6 +160,11 @@ impl Simulator {
     /// The next requests to the API meet these, one each.
     pub fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
         self.shared.lock().faults.extend(faults);
+    }
+
+    /// From now on so many requests to the API are answered within any second, whoever makes them; more are refused.
+    pub fn limit(&self, per_second: usize) {
+        self.shared.lock().limit = Some(per_second);
     }
 
     /// From now on this token is answered with 401.

@@ -1,9 +1,11 @@
 //! Prints the figures of the documentation, each beside a baseline of the same run. Started by `tests/bench`.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+mod crowd;
 mod database;
 mod hang;
 mod health;
+mod limits;
 mod lines;
 mod load;
 mod managers;
@@ -11,13 +13,14 @@ mod memory;
 mod polling;
 mod process;
 mod races;
+mod sharing;
 mod stored;
 mod timing;
 
 /// Prints one figure; the numbers that stand behind its name on the command line say how large.
 type Print = fn(&[usize]);
 
-const FIGURES: [(&str, Print); 12] = [
+const FIGURES: [(&str, Print); 14] = [
     ("hook", managers::hook),
     ("managers", managers::managers),
     ("many", managers::many),
@@ -29,6 +32,8 @@ const FIGURES: [(&str, Print); 12] = [
     ("stored", stored::stored),
     ("memory", memory::memory),
     ("polling", polling::polling),
+    ("sharing", sharing::sharing),
+    ("limits", limits::limits),
     ("lines", lines::lines),
 ];
 

@@ -112,7 +112,7 @@ impl Stage {
         self.in_flight_since = None;
         self.interval = policy.next_interval(self.interval);
         let wish = fault.retry_after.map_or(Duration::ZERO, |wish| policy.capped_retry_after(wish));
-        let wait = policy.jittered(self.interval, moment.roll).max(wish);
+        let wait = self.wait(policy, moment).max(wish);
         self.schedule_at(moment.now + wait);
         let count = match &self.trouble {
             Some((last, count)) if last.kind == fault.kind => count.saturating_add(1),

@@ -5,6 +5,9 @@ use serde::Deserialize;
 
 use crate::answer::{Id, moment, or_default};
 
+/// What is read of builds. The addresses of their sources and logs are signed.
+pub(super) const OF_BUILDS: &[&str] = &["id", "status", "created_at", "source_blob", "version", "release", "slug"];
+
 /// What is read of releases.
 pub(super) const OF_RELEASES: &[&str] =
     &["id", "version", "status", "current", "created_at", "description", "slug", "artifacts"];

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    SetupError,
+    Fields, SetupError,
     answer::is_web_address,
     pushed::Pushed,
     settings::{Settings, texts, wrong},
@@ -74,6 +74,18 @@ impl Reading {
             log: pointer("log")?,
             words: words(settings)?,
         })
+    }
+
+    /// The names of all that is read: the steps of the pointers. A step that counts into a list names nothing, and does no harm.
+    pub(super) fn fields(&self) -> Fields {
+        let needed = [&self.commit, &self.state];
+        let others =
+            [&self.items, &self.id, &self.page, &self.site, &self.reason, &self.progress, &self.created, &self.log];
+        let pointers = needed.into_iter().chain(others.into_iter().flatten());
+        let mut names: Vec<String> = pointers.flat_map(|it| it.split('/').skip(1)).map(unescaped).collect();
+        names.sort();
+        names.dedup();
+        Fields::Configured(names.into())
     }
 
     /// The deployments that an answer tells.
@@ -195,6 +207,11 @@ fn words(settings: &Settings<'_>) -> Result<Vec<(String, DeploymentState)>, Setu
         }
     }
     Ok(words)
+}
+
+/// A step of a JSON pointer as the name of a field (RFC 6901).
+fn unescaped(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
 }
 
 /// The text, number or flag at a pointer.

@@ -129,6 +129,19 @@ fn what_a_later_item_replaced_is_not_live() {
 }
 
 #[test]
+fn pointers_with_escapes_and_counts_read_what_is_left_of_a_shared_answer() {
+    let settings =
+        "url = 'https://ci.test/one'\nitems = '/0/a~1b'\ncommit = '/x~0y/0'\nstate = '/s'\nwords = { live = ['up'] }";
+    let body = json!([{"a/b": [{"x~y": [COMMIT], "s": "up", "env": "canary"}], "env": "canary"}]);
+    let mut provider = provider(settings);
+    let Turn::Ask(request) = provider.start(Question::Observe) else { panic!() };
+    let kept = crate::reduce(body.to_string().as_bytes(), &request.fields).unwrap();
+    assert!(!String::from_utf8(kept).unwrap().contains("canary"));
+    let seen = VENDOR.observe(&mut provider, &[("/one", ok(body))]);
+    assert_eq!(seen.deployment.unwrap().state, DeploymentState::Live);
+}
+
+#[test]
 fn what_ended_long_before_the_push_is_an_earlier_pushs() {
     for (at, found) in [
         (json!("2026-01-01T11:00:00Z"), false),

@@ -42,6 +42,30 @@ pub(super) const BUILD_LOG: &str =
 pub(super) const DEPLOY_LOG: &str =
     "query($id: String!, $limit: Int) { log: deploymentLogs(deploymentId: $id, limit: $limit) { message } }";
 
+/// What is read of projects, and of the token's own.
+pub(super) const OF_PROJECTS: &[&str] = &[
+    "data",
+    "errors",
+    "message",
+    "projectToken",
+    "project",
+    "projects",
+    "environment",
+    "environments",
+    "services",
+    "pageInfo",
+    "hasNextPage",
+    "endCursor",
+    "edges",
+    "node",
+    "id",
+    "name",
+    "repoTriggers",
+    "repository",
+    "branch",
+    "environmentId",
+];
+
 /// What is read of deployments; their `meta` holds much more.
 pub(super) const OF_DEPLOYMENTS: &[&str] = &[
     "data",

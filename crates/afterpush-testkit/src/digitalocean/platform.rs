@@ -19,6 +19,8 @@ pub(super) struct Platform {
     pub(super) faults: VecDeque<Fault>,
     pub(super) refused: Vec<String>,
     pub(super) forbidden: Vec<String>,
+    /// How many requests are answered within a second.
+    pub(super) limit: Option<usize>,
     pub(super) requests: Vec<Request>,
     pub(super) downloads: Vec<Request>,
     pub(super) timelines: HashMap<String, Vec<(Duration, String)>>,
@@ -70,6 +72,7 @@ impl Platform {
             faults: VecDeque::new(),
             refused: Vec::new(),
             forbidden: Vec::new(),
+            limit: None,
             requests: Vec::new(),
             downloads: Vec::new(),
             timelines: HashMap::new(),
@@ -160,6 +163,13 @@ impl Platform {
         };
         app.deployments.insert(0, it);
         id
+    }
+
+    /// Tells whether a request that comes now is one more than the limit allows.
+    pub(super) fn is_over_limit(&self, now: Instant) -> bool {
+        let in_this_second = |it: &&Request| now.duration_since(it.at) < Duration::from_secs(1);
+        let answered = self.requests.iter().rev().take_while(in_this_second).filter(|it| !it.refused).count();
+        self.limit.is_some_and(|limit| answered >= limit)
     }
 
     /// Carries out what the timelines have in store until now.

@@ -71,11 +71,12 @@ fn recorded(request: &Incoming) -> Request {
         query: request.uri().query().unwrap_or_default().to_owned(),
         authorised: request.headers().contains_key(header::AUTHORIZATION),
         headers: request.headers().iter().map(line).collect(),
+        refused: false,
     }
 }
 
 async fn ask_api(State(shared): State<Shared>, request: Incoming) -> Response {
-    let seen = recorded(&request);
+    let mut seen = recorded(&request);
     let token = request
         .headers()
         .get(header::AUTHORIZATION)
@@ -83,9 +84,14 @@ async fn ask_api(State(shared): State<Shared>, request: Incoming) -> Response {
         .map(str::to_owned);
     let (fault, answer) = {
         let mut platform = shared.lock();
+        seen.at = Instant::now();
+        seen.refused = platform.is_over_limit(seen.at);
         platform.requests.push(seen.clone());
         platform.advance();
-        let fault = platform.faults.pop_front();
+        let fault = match seen.refused {
+            true => Some(Fault::RateLimited { retry_after: 1 }),
+            false => platform.faults.pop_front(),
+        };
         (fault, platform.answer(&seen, token.as_deref()))
     };
     match fault {

@@ -74,6 +74,17 @@ fn an_answer_that_another_monitor_had_is_asked_for_anew_when_it_is_as_old_as_the
     assert_eq!(world.until_asked(StageKind::Provider) - asked_at, Duration::from_millis(3150));
     let report = world.state.target_reports(|_| jiff::Timestamp::UNIX_EPOCH);
     assert!(report[0].stages[0].summary.ends_with("(only 4 calls are left)"), "{report:?}");
+    // That the other side is down is as old as the answer that says so: 8.45 s and a tenth, less four.
+    let asked_at = world.now;
+    let answer = Err(Fault::new(FaultKind::Transient, "500"));
+    world.open.clear();
+    world.tell(EventKind::Answered {
+        target: 0,
+        stage: StageKind::Provider,
+        answer,
+        pace: Pace { age, warning: None },
+    });
+    assert_eq!(world.until_asked(StageKind::Provider) - asked_at, Duration::from_millis(5295));
 }
 
 #[test]
