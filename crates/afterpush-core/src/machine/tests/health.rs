@@ -185,4 +185,23 @@ fn the_rest_of_a_row_is_asked_quickly() {
     round(&mut world, vec![answered(true, Some(Relation::Same))]);
     let answered_at = world.now;
     assert_eq!(world.until_asked(StageKind::Health) - answered_at, world.policy.first_interval / 5);
+    // What fails is asked at the usual pace.
+    round(&mut world, vec![answered(false, None)]);
+    let answered_at = world.now;
+    assert_eq!(world.until_asked(StageKind::Health) - answered_at, world.policy.first_interval);
+}
+
+#[test]
+fn a_round_that_could_not_be_asked_at_all_breaks_every_row() {
+    let mut world = at_health(vec![check("site"), check("api")]);
+    let ours = || vec![answered(true, Some(Relation::Same)), answered(true, Some(Relation::Same))];
+    round(&mut world, ours());
+    round(&mut world, ours());
+    world.until_asked(StageKind::Health);
+    world.fault(StageKind::Health, Fault::new(FaultKind::Transient, "no network"));
+    for check in health_stage(&world).checks {
+        assert_eq!((check.passes, check.trouble.as_deref()), (0, Some("no network")));
+    }
+    round(&mut world, ours());
+    assert_eq!(world.outcome(), None);
 }
