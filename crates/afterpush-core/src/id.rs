@@ -183,6 +183,34 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_an_object_id_has_four_to_sixty_four_digits() {
+        for (text, expected) in [
+            ("abc", false),
+            ("abcd", true),
+            ("ABCD", true),
+            ("wxyz", false),
+            ("", false),
+            (&"a".repeat(64), true),
+            (&"a".repeat(65), false),
+        ] {
+            assert_eq!(looks_like_object_id(text), expected, "{text}");
+        }
+        assert_eq!((abbreviated(FULL), abbreviated("012345")), ("0123456", "012345"));
+    }
+
+    #[test]
+    fn ids_and_names_are_shown_and_written_whole() {
+        let (id, name) = (CommitId::parse(FULL).unwrap(), RefName::parse("refs/heads/main").unwrap());
+        assert_eq!((id.to_string().as_str(), id.short()), (FULL, "0123456"));
+        assert_eq!((name.to_string().as_str(), name.short()), ("refs/heads/main", "main"));
+        assert_eq!(serde_json::to_value((&id, &name)).unwrap(), serde_json::json!([FULL, "refs/heads/main"]));
+        let read: (CommitId, RefName) = serde_json::from_value(serde_json::json!([FULL, "refs/heads/main"])).unwrap();
+        assert_eq!(read, (id, name));
+        assert!(serde_json::from_value::<CommitId>(serde_json::json!("main")).is_err());
+        assert!(serde_json::from_value::<RefName>(serde_json::json!("main")).is_err());
+    }
+
+    #[test]
     fn ref_names_that_could_leave_a_directory_are_refused() {
         assert_eq!(RefName::parse("refs/heads/feature/x").unwrap().branch(), Some("feature/x"));
         assert_eq!(RefName::parse("refs/tags/v1").unwrap().short(), "v1");

@@ -152,7 +152,9 @@ mod tests {
 
     #[test]
     fn deletions_and_broken_lines_are_told_apart() {
-        assert_eq!(parse_ref_line(&format!("(delete) {ZERO} refs/heads/b {A}")), RefLine::Deletion);
+        for deletion in [format!("(delete) {ZERO}"), format!("(delete) {A}"), format!("HEAD {ZERO}")] {
+            assert_eq!(parse_ref_line(&format!("{deletion} refs/heads/b {A}")), RefLine::Deletion, "{deletion}");
+        }
         for bad in ["", "x", "a b c", &format!("HEAD {A} refs/heads/main {B} more"), &format!("HEAD {A} main {B}")] {
             assert_eq!(parse_ref_line(bad), RefLine::Unreadable, "{bad}");
         }
@@ -177,14 +179,22 @@ mod tests {
             "--delete",
             "-- -n",
             "--dry-run --no-dry-run",
+            "--dry-run --no-dry",
+            "--d",
+            "--drop",
+            "--dry-running",
         ] {
             let line = format!("git push {wet}");
             let said = read(&line);
             assert!(said.is_push && !said.is_dry_run, "{line}");
         }
         assert!(read("git -C /x -c a=b push -n").is_dry_run);
+        for dry in ["--dry-run --no", "--dry-run --no-drop", "--dry-run --no-dry-running"] {
+            assert!(read(&format!("git push {dry}")).is_dry_run, "{dry}");
+        }
         assert!(!read("git fetch -n").is_push);
         assert!(!read("git -c push fetch").is_push);
+        assert!(!read("git stash push").is_push, "another command's own push");
     }
 
     proptest! {

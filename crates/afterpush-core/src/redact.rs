@@ -189,6 +189,7 @@ mod tests {
             ("ssh://deploy:s3cret@host/srv/a?b#c.git", "ssh://deploy@host/srv/a?b#c.git"),
             ("ssh://deploy:s3/cret@host/srv", "ssh://deploy@host/srv"),
             ("git+ssh://deploy:s3cret@host/srv", "git+ssh://deploy@host/srv"),
+            ("helper::ssh://deploy:s3cret@host/srv", "helper::ssh://deploy@host/srv"),
             ("deploy:s3cret@host:srv/web.git", "deploy@host:srv/web.git"),
             ("deploy:s3@cret@host:srv/web.git", "deploy@host:srv/web.git"),
             ("host:srv/web.git", "host:srv/web.git"),

@@ -115,8 +115,8 @@ fn without_sequences(line: &str) -> String {
         // The 8-bit controls U+0080 to U+009F are the same as ESC and the character 0x40 below.
         let (kind, after) = match (c, after.chars().next()) {
             (ESC, Some(next @ ' '..='~')) => (next, &after[1..]),
-            (ESC, _) => ('\0', after),
             ('\u{80}'..='\u{9f}', _) => (char::from_u32(u32::from(c) - 0x40).unwrap_or('\0'), after),
+            // Also an ESC that introduces nothing: it goes with the other control characters.
             _ => {
                 kept.push(c);
                 rest = after;

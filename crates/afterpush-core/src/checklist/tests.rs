@@ -114,6 +114,33 @@ fn ids_are_what_stands_first() {
     }
 }
 
+#[test]
+fn an_entry_without_an_id_is_the_same_in_any_case_and_spacing_as_long_as_it_is_one_line() {
+    let one = merge(None, "- [ ] Buy  milk\n- [ ] more\n", "- [x] buy milk\n").unwrap();
+    assert_eq!(one, "- [x] Buy  milk\n- [ ] more\n");
+    for (ours, theirs) in [
+        ("- [ ] Buy milk\n  two\n", "- [x] buy milk\n  three\n"),
+        ("- [ ] Buy milk\n", "- [x] buy milk\n  three\n"),
+        ("- [ ] Buy milk\n  two\n", "- [x] buy milk\n"),
+        ("- [ ] T1 Buy milk\n", "- [x] T1 buy milk\n"),
+    ] {
+        assert_eq!(merge(None, ours, theirs), None, "{ours}{theirs}");
+    }
+}
+
+#[test]
+fn a_line_that_is_not_indented_below_an_entry_is_none_of_its_own() {
+    let (base, ours) = ("- [ ] T1 a\ntext\n", "- [ ] T1 a\nnew text\n");
+    assert_eq!(merged(base, ours, "- [ ] T1 a\n- [ ] T2 b\ntext\n"), "- [ ] T1 a\n- [ ] T2 b\nnew text\n");
+}
+
+#[test]
+fn a_tab_reaches_to_the_next_multiple_of_four() {
+    for (indent, width) in [("", 0), ("   ", 3), ("\t", 4), ("  \t", 4), ("\t ", 5), ("    \t", 8), ("\t\t", 8)] {
+        assert_eq!(parse::width(indent), width, "{indent:?}");
+    }
+}
+
 /// A list of tasks below two headings, some nested, each with an id of its own or none.
 fn list() -> impl Strategy<Value = String> {
     let entry = (0_usize..12, any::<bool>(), 0_usize..3, any::<bool>());

@@ -112,6 +112,7 @@ mod tests {
         );
         assert!(DatabaseQuery::parse("with x as (select $commit as c) select * from x").is_ok());
         assert!(DatabaseQuery::parse("SELECT updated, 'delete' FROM t WHERE c=$commit").is_ok());
+        assert!(DatabaseQuery::parse("SELECT a - 1, b / 2 FROM t WHERE c = $commit").is_ok());
     }
 
     #[test]

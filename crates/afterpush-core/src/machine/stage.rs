@@ -132,9 +132,5 @@ impl Stage {
     pub(super) fn decide(&mut self, verdict: Verdict, summary: impl Into<String>) {
         self.verdict = verdict;
         self.summary = summary.into();
-        if verdict != Verdict::Pending {
-            self.due = None;
-            self.in_flight_since = None;
-        }
     }
 }

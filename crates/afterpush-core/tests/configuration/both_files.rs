@@ -95,3 +95,18 @@ fn paths_are_safe_and_the_users_replace_the_repositorys() {
         assert!(error.contains(":3: ") && error.contains("paths"), "{wrong}: {error}");
     }
 }
+
+#[test]
+fn what_is_asked_of_the_database_is_replaced_as_a_whole_or_not_at_all() {
+    let of = |theirs: &str, mine: &str| {
+        let theirs = target(&format!("database = {{ url_env = \"D\", {theirs} }}"));
+        let mine = target(&format!("database = {{ {mine} }}"));
+        only_target(combine(repository(&theirs), true, user(&mine)).unwrap()).database.unwrap()
+    };
+    let query = "query = \"SELECT a FROM b WHERE c = $commit\"";
+    assert_eq!(of("deployments = \"theirs\"", "words = { failed = [\"bad\"] }").deployments, "theirs");
+    assert!(of(query, "words = { failed = [\"bad\"] }").query.is_some());
+    let mine = of(query, "deployments = \"mine\"");
+    assert_eq!((mine.query, mine.deployments.as_str()), (None, "mine"));
+    assert!(of("deployments = \"theirs\"", query).query.is_some());
+}

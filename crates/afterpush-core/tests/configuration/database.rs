@@ -14,6 +14,7 @@ fn an_address_may_stand_in_parts_and_a_query_may_take_the_place_of_the_table() {
     let parts = |prefix: &str, kind| DatabaseAddress::Parts { prefix: prefix.to_owned(), kind };
     assert_eq!(database("env = \"DB_\", kind = \"mysql\"").address, parts("DB_", DatabaseKind::Mysql));
     assert_eq!(database("env = \"PG\"").address, parts("PG", DatabaseKind::Postgres));
+    assert_eq!(database("env = \"DB_\", kind = \"postgres\"").address, parts("DB_", DatabaseKind::Postgres));
     let query = database("url_env = \"D\", query = \"SELECT a FROM b WHERE c = $commit\"").query.unwrap();
     assert_eq!(query.sql(|number| format!("${number}")), "SELECT a FROM b WHERE c = $1");
     for (keys, expected) in [

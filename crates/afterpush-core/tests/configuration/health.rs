@@ -38,6 +38,10 @@ fn what_a_health_answer_has_to_be_is_read() {
     assert_eq!((check.method, check.flakes), (HealthMethod::Head, 2));
     assert_eq!((check.status.len(), check.status[99], check.status[100]), (101, 299, 302));
     assert_eq!(check.max_latency, Some(Duration::from_millis(800)));
+    for (class, first) in [("2xx", 200), ("3xx", 300), ("4xx", 400), ("5xx", 500)] {
+        let codes: Vec<u16> = (first..first + 100).collect();
+        assert_eq!(health(&format!("status = \"{class}\"")).status, codes);
+    }
     let check = health(
         "contains = \"ok\", excludes = [\"a\", \"b\"], depends = \"/db\", equals = { \"/n\" = 3, \"/t\" = \"x\", \"/b\" = true }",
     );
@@ -64,11 +68,17 @@ fn a_key_that_its_kind_of_check_does_not_look_at_is_refused() {
     }
     refused(&target("health = { path = \"/\", service = \"x\" }"), 3, &["a service without grpc"]);
     for lines in [
+        "path = \"/\", name = \"-x\"",
+        "path = \"/\", name = \"a b\"",
+        "path = \"/\", name = \"ä\"",
+        "path = \"/\", equals = {}",
+        "path = \"/\", equals = { \"/a\" = 1, b = 2 }",
         "tcp = \"a.example\"",
         "tcp = \"a.example:0\"",
         "tcp = \"a.example:1/x\"",
         "tcp = \"u@a.example:1\"",
         "grpc = \"https://a.example/x\"",
+        "grpc = \"https://a.example\", service = \"a b\"",
         "path = \"/\", method = \"POST\"",
         "path = \"/\", status = \"1xx\"",
         "path = \"/\", equals = { a = 1 }",

@@ -167,3 +167,29 @@ fn keys_that_do_not_exist_are_refused_everywhere() {
     );
     refused("[policy]\n\"dead\\u001bline\" = 1", 2, &["\"dead\\u{1b}line\""]);
 }
+
+#[test]
+fn a_message_shows_a_key_as_it_would_be_written_and_not_without_end() {
+    for (key, shown) in [
+        ("a_b-1", "a_b-1"),
+        ("\"a b\"", "\"a b\""),
+        ("\"\"", "\"\""),
+        (&"x".repeat(60), &"x".repeat(60)),
+        (&"x".repeat(61), &format!("\"{}…\"", "x".repeat(59))),
+    ] {
+        let text = target(&format!("provider = {{ kind = \"digitalocean\", {key} = \"\\u0000\" }}"));
+        refused(&text, 3, &[&format!("target.provider.{shown} is ")]);
+    }
+    for (length, shown) in [(60, "x".repeat(60)), (61, format!("{}…", "x".repeat(59)))] {
+        refused(&format!("[policy]\n{} = 1", "x".repeat(length)), 2, &[&format!("unknown key \"{shown}\" in")]);
+    }
+}
+
+#[test]
+fn a_near_key_is_offered_and_a_far_one_is_not() {
+    for (key, offer) in [("re", "ref"), ("brnach", "branch"), ("hlt", "")] {
+        let error = trusted(&target(&format!("{key} = 1"))).unwrap_err().to_string();
+        let expected = if offer.is_empty() { String::new() } else { format!(" (did you mean {offer:?}?)") };
+        assert!(error.ends_with(&format!("accept_unversioned_health{expected}")), "{error}");
+    }
+}

@@ -4,11 +4,13 @@
 
 use afterpush_core::config::{Config, ConfigError, DatabaseAddress, Source, Target, combine};
 
+mod before_push;
 mod both_files;
 mod database;
 mod health;
 mod hostile;
 mod keys;
+mod limits;
 mod page;
 mod push;
 mod refused;

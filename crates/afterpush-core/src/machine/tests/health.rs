@@ -117,3 +117,91 @@ fn of_several_checks_a_broken_one_fails_and_a_later_commit_is_not_taken_for_ours
     }
     assert_eq!(world.outcome(), Some(OutcomeWord::LiveContained));
 }
+
+#[test]
+fn the_share_counts_healthy_answers_that_name_a_commit() {
+    let mut world = at_health(vec![check("health")]);
+    for answer in [answered(true, Some(Relation::Other)), answered(false, None), answered(true, Some(Relation::Same))] {
+        round(&mut world, vec![answer]);
+    }
+    let expected = "an answer (1 of 3 in a row; 1 of the last 2 answers are of this commit)";
+    assert_eq!(health_stage(&world).summary, expected);
+    // An answer that is not healthy says so, whatever commit it names.
+    round(&mut world, vec![answered(false, Some(Relation::Other))]);
+    assert_eq!(health_stage(&world).summary, "an answer");
+}
+
+#[test]
+fn a_flake_before_the_row_is_none() {
+    let mut world = at_health(vec![CheckPlan { flakes: 1, ..check("health") }]);
+    let (good, bad) = (|| answered(true, Some(Relation::Same)), || answered(false, None));
+    for answer in [bad(), good(), bad(), good(), good()] {
+        assert_eq!(world.outcome(), None);
+        round(&mut world, vec![answer]);
+    }
+    assert_eq!(world.outcome(), Some(OutcomeWord::Live));
+}
+
+#[test]
+fn a_single_check_that_fails_needs_no_name() {
+    let mut world = at_health(vec![check("site")]);
+    for _ in 0..5 {
+        round(&mut world, vec![answered(false, None)]);
+    }
+    assert_eq!(world.state.reason(), Some("unhealthy 5 times in a row: an answer"));
+    assert_eq!(health_stage(&world).summary, "an answer");
+}
+
+#[test]
+fn the_checks_are_asked_quickly_again_when_one_says_something_else() {
+    let patient = CheckPlan { names_commit: false, passes: 20, failures: 20, ..check("health") };
+    let mut world = at_health(vec![patient]);
+    let mut answer = |healthy, relation| {
+        round(&mut world, vec![answered(healthy, relation)]);
+        world.state.interval(0, StageKind::Health).as_millis()
+    };
+    assert_eq!(answer(false, None), 5000, "the first failure");
+    assert_eq!(answer(false, None), 6500);
+    assert_eq!(answer(true, None), 5000, "the first pass");
+    assert_eq!(answer(true, None), 6500);
+    assert_eq!(answer(true, Some(Relation::Other)), 5000, "a commit");
+    assert_eq!(answer(true, Some(Relation::Other)), 6500);
+    assert_eq!(answer(true, Some(Relation::Same)), 5000, "another commit");
+    assert_eq!(answer(false, Some(Relation::Same)), 5000, "a failure");
+    // Before its turn a failure does not count, so that a pass alone makes the change.
+    let patient = CheckPlan { names_commit: false, passes: 20, ..check("health") };
+    let plan = TargetPlan { health: StagePlan::Ask, health_checks: vec![patient], ..target() };
+    let mut world = World::landed(vec![plan]);
+    let mut answer = |healthy| {
+        round(&mut world, vec![answered(healthy, None)]);
+        world.state.interval(0, StageKind::Health).as_millis()
+    };
+    assert_eq!((answer(false), answer(true), answer(true)), (6500, 5000, 6500));
+}
+
+#[test]
+fn the_rest_of_a_row_is_asked_quickly() {
+    let mut world = at_health(vec![check("health")]);
+    round(&mut world, vec![answered(true, Some(Relation::Same))]);
+    let answered_at = world.now;
+    assert_eq!(world.until_asked(StageKind::Health) - answered_at, world.policy.first_interval / 5);
+    // What fails is asked at the usual pace.
+    round(&mut world, vec![answered(false, None)]);
+    let answered_at = world.now;
+    assert_eq!(world.until_asked(StageKind::Health) - answered_at, world.policy.first_interval);
+}
+
+#[test]
+fn a_round_that_could_not_be_asked_at_all_breaks_every_row() {
+    let mut world = at_health(vec![check("site"), check("api")]);
+    let ours = || vec![answered(true, Some(Relation::Same)), answered(true, Some(Relation::Same))];
+    round(&mut world, ours());
+    round(&mut world, ours());
+    world.until_asked(StageKind::Health);
+    world.fault(StageKind::Health, Fault::new(FaultKind::Transient, "no network"));
+    for check in health_stage(&world).checks {
+        assert_eq!((check.passes, check.trouble.as_deref()), (0, Some("no network")));
+    }
+    round(&mut world, ours());
+    assert_eq!(world.outcome(), None);
+}

@@ -180,3 +180,13 @@ fn a_later_commit_that_contains_ours_needs_no_row_of_ours() {
     assert_eq!(report.stages[0].summary, "2222222 is live and contains this commit");
     assert_eq!(report.stages[1].summary, "not asked: a later commit is live");
 }
+
+#[test]
+fn a_later_push_that_failed_before_ours_was_overtaken_is_not_waited_for() {
+    let mut world = World::landed(vec![target()]);
+    let outcome = Some(OutcomeWord::DeployFailed);
+    world.tell(EventKind::Newer(Newer { commit: LATER.to_owned(), contains: true, outcome }));
+    world.until_asked(StageKind::Provider);
+    world.provider(deployment(DeploymentState::Superseded));
+    assert_eq!(world.state.outcome(), Some(&Outcome::Superseded { by: Some(LATER.to_owned()) }));
+}

@@ -153,6 +153,30 @@ fn a_push_that_did_not_land_says_how_git_ended() {
 }
 
 #[test]
+fn one_look_at_the_remote_is_enough_only_where_git_says_that_it_failed() {
+    for (exit, ended) in [(Some(0), false), (Some(1), true), (Some(-9), false), (None, false)] {
+        let mut world = World::new(vec![target()]);
+        world.tell(EventKind::PusherGone { exit });
+        world.tell(EventKind::LookedAtRemote(RemoteLook::Elsewhere));
+        assert_eq!(world.outcome().is_some(), ended, "{exit:?}");
+    }
+}
+
+#[test]
+fn the_provider_is_not_asked_while_the_remote_may_tell() {
+    let mut world = World::new(vec![target()]);
+    world.tell(EventKind::PusherGone { exit: None });
+    let effects = world.tell(EventKind::LookedLocally(LocalLook::NotSeen));
+    assert!(effects.contains(&Effect::LookAtRemote) && questions(&effects).is_empty(), "{effects:?}");
+    let effects = world.tell(EventKind::LookedAtRemote(RemoteLook::Unknown("no network".to_owned())));
+    assert_eq!(questions(&effects), [StageKind::Provider]);
+    // Nor while git is still at it.
+    let mut world = World::new(vec![target()]);
+    let effects = world.tell(EventKind::LookedAtRemote(RemoteLook::Unknown("no network".to_owned())));
+    assert_eq!(questions(&effects), []);
+}
+
+#[test]
 fn a_push_that_nothing_proves_ends_when_its_time_is_over() {
     let mut world = World::new(vec![target()]);
     world.now = Duration::from_secs(7);
@@ -192,7 +216,11 @@ fn a_second_push_of_the_commit_begins_the_confirmation_anew() {
     // A push whose process is watched has no such limit, and what is proven stays.
     let mut world = World::new(vec![target()]);
     world.tell(EventKind::PusherGone { exit: Some(-9) });
-    world.tell(EventKind::PushedAgain { has_pusher: true });
+    world.now = Duration::from_secs(60);
+    world.tell(EventKind::LookedAtRemote(RemoteLook::Unknown("no network".to_owned())));
+    let effects = world.tell(EventKind::PushedAgain { has_pusher: true });
+    assert!(!effects.contains(&Effect::LookAtRemote), "it does not take long yet: {effects:?}");
+    assert!(world.state.waits_for().unwrap().ends_with("no network"), "{:?}", world.state.waits_for());
     world.now = 2 * world.policy.confirmation_deadline;
     world.tell(EventKind::Tick);
     assert_eq!(world.outcome(), None);
@@ -212,5 +240,31 @@ fn each_proof_is_told_in_words() {
         (PushProof::Provider, "the provider deploys this commit"),
     ] {
         assert_eq!(proof.to_string(), words);
+    }
+}
+
+#[test]
+fn what_serves_before_the_push_is_proven_ends_nothing() {
+    let mut world = World::new(vec![target()]);
+    world.tell(EventKind::PusherGone { exit: None });
+    world.tell(EventKind::LookedLocally(LocalLook::NotSeen));
+    world.tell(EventKind::LookedAtRemote(RemoteLook::Unknown("no network".to_owned())));
+    world.until_asked(StageKind::Provider);
+    world.provider(serving(Relation::Contains));
+    let report = world.state.target_reports(|_| jiff::Timestamp::UNIX_EPOCH).remove(0);
+    assert_eq!((world.outcome(), report.outcome.outcome), (None, None));
+    // Once it is proven, nothing more has to be asked.
+    world.tell(EventKind::LookedAtRemote(RemoteLook::Landed));
+    assert_eq!(world.outcome(), Some(OutcomeWord::LiveContained));
+}
+
+#[test]
+fn the_first_proof_counts() {
+    let mut world = World::landed(vec![target()]);
+    world.tell(EventKind::PusherGone { exit: Some(0) });
+    for later in [EventKind::LookedAtRemote(RemoteLook::Landed), EventKind::LookedLocally(LocalLook::NotSeen)] {
+        let effects = world.tell(later);
+        assert!(!effects.contains(&Effect::Landed), "{effects:?}");
+        assert_eq!(world.state.push_proof(), Some(PushProof::Reflog));
     }
 }

@@ -51,6 +51,8 @@ fn a_run_is_where_its_slowest_target_is() {
     let health = TargetPlan { health: StagePlan::Ask, ..TargetPlan::unavailable("api", "not configured") };
     let mut world = World::landed(vec![target(), health]);
     assert_eq!(world.state.phase(), Phase::AwaitingDeployment);
+    let reports = world.state.target_reports(|_| Timestamp::UNIX_EPOCH);
+    assert_eq!(reports.iter().map(|it| it.phase).collect::<Vec<_>>(), [Phase::AwaitingDeployment, Phase::Verifying]);
     world.until_asked(StageKind::Provider);
     world.provider(deployment(DeploymentState::Building));
     assert_eq!(world.state.phase(), Phase::Deploying);

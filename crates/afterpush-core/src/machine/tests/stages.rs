@@ -107,6 +107,24 @@ fn a_stage_whose_turn_comes_is_asked_at_once_whatever_was_planned() {
 }
 
 #[test]
+fn the_later_stages_are_not_asked_while_a_deployment_is_on_its_way() {
+    let plan = TargetPlan { database: StagePlan::Ask, health: StagePlan::Ask, ..target() };
+    let mut world = World::landed(vec![plan]);
+    assert_eq!(world.open, [StageKind::Database, StageKind::Health], "the quick check");
+    world.until_asked(StageKind::Provider);
+    world.provider(deployment(DeploymentState::Building));
+    world.answer(StageKind::Database, Answer::Database(DatabaseObservation::NoRow.into()));
+    world.answer(StageKind::Health, health(true, Some(Relation::Other)));
+    for _ in 0..5 {
+        world.until_asked(StageKind::Provider);
+        assert_eq!(world.open, [StageKind::Provider]);
+        world.provider(deployment(DeploymentState::Building));
+    }
+    let effects = world.provider(deployment(DeploymentState::Live));
+    assert_eq!(questions(&effects), [StageKind::Database], "one after the other");
+}
+
+#[test]
 fn an_answer_of_another_stage_says_nothing() {
     let plan = TargetPlan { database: StagePlan::Ask, health: StagePlan::Ask, ..target() };
     for (stage, answer) in [
@@ -130,7 +148,8 @@ fn a_decided_stage_listens_no_more() {
     let mut world = World::landed(vec![TargetPlan { health: StagePlan::Ask, ..target() }]);
     world.until_asked(StageKind::Provider);
     world.provider(deployment(DeploymentState::Live));
-    world.provider(deployment(DeploymentState::Failed));
+    let effects = world.provider(deployment(DeploymentState::Failed));
+    assert!(!effects.contains(&Effect::FetchLog { target: 0 }), "{effects:?}");
     assert_eq!((world.outcome(), world.state.phase()), (None, Phase::Verifying));
 }
 
