@@ -14,11 +14,13 @@ use crate::scene::{SHORT, TARGET, monitor_of};
 
 /// What a monitor may have held at most, the pages of a debugging build's program included.
 const MOST_MEMORY_KIB: u64 = 96 * 1024;
+/// Stands for the pushed commit in an answer.
+const COMMIT: &str = "{commit}";
 /// What would act on a terminal, turn text round, or hide in it, in JSON.
 const EVIL: &str = r"\u001b]0;owned\u0007\u001b[2J\u009b31m\u202egpj.exe\u2066\u200b\u0008\n";
 
 /// One way to do harm, from the push to the result.
-fn suffer(name: &str, harm: impl Fn(&str) -> Harm) -> u64 {
+fn suffer(name: &str, harm: Harm) -> u64 {
     let server = Server::bystander();
     let sandbox = Sandbox::new();
     let url = server.url();
@@ -26,7 +28,10 @@ fn suffer(name: &str, harm: impl Fn(&str) -> Harm) -> u64 {
     sandbox.user_config(&format!("[provider.digitalocean]\napi_url = \"{url}\"\n[policy]\n{policy}"));
     let project = sandbox.project(TARGET);
     let commit = project.head();
-    server.change(harm(&commit));
+    server.change(match harm {
+        Harm::Answer(status, body) => Harm::Answer(status, body.replace(COMMIT, &commit)),
+        harm => harm,
+    });
     let token = format!("canary_{name}_7f3a91d2c4e85b60a1f2d3c4b5a69788776655443322110ffeeddccbb");
     let mut push = project.push_command(&["origin", "main"]);
     let said = Said::of(push.env("DIGITALOCEAN_ACCESS_TOKEN", &token).env("AFTERPUSH_LOG", "debug"));
@@ -69,14 +74,14 @@ fn undecided(name: &str, project: &Project<'_>, commit: &str) {
 }
 
 /// An answer that fits every question: the app, and its one deployment, of the commit, with evil names.
-fn evil_names(commit: &str) -> Harm {
+fn evil_names() -> Harm {
     let app = "4f6c71e2-1e90-4762-9fee-6cc4a0a9f2cf";
     let spec = format!(
         r#"{{"name":"storefront","services":[{{"name":"web{EVIL}","github":{{"repo":"acme/web","branch":"main","deploy_on_push":true}}}}]}}"#
     );
     let step = format!(r#"{{"name":"{EVIL}","status":"RUNNING","message_base":"{EVIL}","component_name":"{EVIL}"}}"#);
     let deployment = format!(
-        r#"{{"id":"b6bdf840-2854-4f87-a36c-5f231c617c84","spec":{spec},"services":[{{"name":"web{EVIL}","source_commit_hash":"{commit}"}}],
+        r#"{{"id":"b6bdf840-2854-4f87-a36c-5f231c617c84","spec":{spec},"services":[{{"name":"web{EVIL}","source_commit_hash":"{COMMIT}"}}],
         "phase":"{EVIL}ACTIVE","cause":"{EVIL}","created_at":"2999-01-01T00:00:00Z","updated_at":"2999-01-01T00:00:00Z",
         "progress":{{"success_steps":1,"total_steps":6,"steps":[{step}]}}}}"#
     );
@@ -94,24 +99,19 @@ fn evil_names(commit: &str) -> Harm {
 #[test]
 fn a_host_that_means_harm_gets_no_verdict_no_token_and_no_memory() {
     let other = Server::bystander();
-    let repeated = |status| {
-        let body = format!(r#"{{"id":"{CREDENTIAL}","message":"bad token {CREDENTIAL}","apps":"{CREDENTIAL}"}}"#);
-        move |_: &str| Harm::Answer(status, body.clone())
-    };
+    let repeated = format!(r#"{{"id":"{CREDENTIAL}","message":"bad token {CREDENTIAL}","apps":"{CREDENTIAL}"}}"#);
     let peaks = thread::scope(|scope| {
-        let away = Harm::Redirect(other.url());
-        let harms: Vec<(&str, Box<dyn Fn(&str) -> Harm + Send>)> = vec![
-            ("redirect", Box::new(move |_| away.clone())),
-            ("endless", Box::new(|_| Harm::Endless)),
-            ("trickle", Box::new(|_| Harm::Trickle(Duration::from_secs(1)))),
-            ("headers", Box::new(|_| Harm::Headers)),
-            ("bomb", Box::new(|_| Harm::Bomb)),
-            ("names", Box::new(evil_names)),
-            ("repeated", Box::new(repeated(500))),
-            ("accepted", Box::new(repeated(200))),
+        let harms = [
+            ("redirect", Harm::Redirect(other.url())),
+            ("endless", Harm::Endless),
+            ("trickle", Harm::Trickle(Duration::from_secs(1))),
+            ("headers", Harm::Headers),
+            ("bomb", Harm::Bomb),
+            ("names", evil_names()),
+            ("repeated", Harm::Answer(500, repeated.clone())),
+            ("accepted", Harm::Answer(200, repeated)),
         ];
-        let threads: Vec<_> =
-            harms.into_iter().map(|(name, harm)| (name, scope.spawn(move || suffer(name, harm)))).collect();
+        let threads = harms.map(|(name, harm)| (name, scope.spawn(move || suffer(name, harm))));
         threads.into_iter().map(|(name, thread)| (name, thread.join().unwrap())).collect::<Vec<_>>()
     });
     assert_eq!(other.heard(), "", "nobody called the other host");

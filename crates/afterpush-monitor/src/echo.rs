@@ -28,22 +28,18 @@ fn in_json(text: &str, secrets: &[&str]) -> Option<String> {
     if !["\\u", "\\/"].iter().any(|escape| text.contains(escape)) {
         return None;
     }
-    let mut value: Value = serde_json::from_str(text).ok()?;
-    clean(&mut value, secrets).then(|| value.to_string())
+    let value: Value = serde_json::from_str(text).ok()?;
+    let mut clean = value.clone();
+    scrub_texts(&mut clean, secrets);
+    (clean != value).then(|| clean.to_string())
 }
 
-/// Tells whether something was changed.
-fn clean(value: &mut Value, secrets: &[&str]) -> bool {
+fn scrub_texts(value: &mut Value, secrets: &[&str]) {
     match value {
-        Value::String(text) => {
-            let clean = scrub(text, secrets);
-            let is_changed = clean != *text;
-            *text = clean;
-            is_changed
-        }
-        Value::Array(items) => items.iter_mut().fold(false, |changed, item| clean(item, secrets) || changed),
-        Value::Object(fields) => fields.values_mut().fold(false, |changed, field| clean(field, secrets) || changed),
-        _ => false,
+        Value::String(text) => *text = scrub(text, secrets),
+        Value::Array(items) => items.iter_mut().for_each(|item| scrub_texts(item, secrets)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| scrub_texts(field, secrets)),
+        _ => {}
     }
 }
 

@@ -32,9 +32,13 @@ mod settings;
 
 /// Asks one kind of provider all questions, where the deployment stands twice.
 pub(super) fn read(kind: &str, data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let answers: Vec<HttpResponse> = text.split("\n%%\n").map(answer).collect();
-    converse(kind, &answers);
+    converse(kind, &answers(data));
+}
+
+pub(super) fn answers(data: &[u8]) -> Vec<HttpResponse> {
+    // The transport takes out of an answer what it was given for it.
+    let text = String::from_utf8_lossy(data).replace(TOKEN, "");
+    text.split("\n%%\n").map(answer).collect()
 }
 
 /// One answer of the bytes; what is not written as it should be is all body.
@@ -47,7 +51,8 @@ fn answer(text: &str) -> HttpResponse {
     HttpResponse { status, headers, body: body.as_bytes().to_vec() }
 }
 
-pub(super) fn converse(kind: &str, answers: &[HttpResponse]) {
+/// Asks all questions, and gives how each ended.
+pub(super) fn converse(kind: &str, answers: &[HttpResponse]) -> Vec<Result<Reply, Fault>> {
     let setup = Setup {
         settings: settings::of_provider(kind, API).parse().expect("settings are TOML"),
         api_url: Some(API.to_owned()),
@@ -60,6 +65,7 @@ pub(super) fn converse(kind: &str, answers: &[HttpResponse]) {
     let mut provider = registry::build(kind, setup).expect("sound settings");
     let named = answers.iter().any(names_the_commit);
     let mut answers = answers.iter().cycle();
+    let mut endings = Vec::new();
     for question in [Question::Observe, Question::Observe, Question::FailureLog, Question::Credentials] {
         let mut turn = provider.start(question);
         let mut asked = 0;
@@ -73,11 +79,18 @@ pub(super) fn converse(kind: &str, answers: &[HttpResponse]) {
                     provider.next(&as_carried(answer, request.fields))
                 }
                 Turn::Run(_) => provider.ended(&as_ended(answers.next().expect("they are given over and over"))),
-                Turn::Reply(reply) => break must_be_true(&reply, named),
-                Turn::Fault(fault) => break must_be_fit_to_show(&fault),
+                Turn::Reply(reply) => {
+                    must_be_true(&reply, named);
+                    break endings.push(Ok(reply));
+                }
+                Turn::Fault(fault) => {
+                    must_be_fit_to_show(&fault);
+                    break endings.push(Err(fault));
+                }
             };
         }
     }
+    endings
 }
 
 /// Whether an answer holds the commit, or what JSON may have made of it.

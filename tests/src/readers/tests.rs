@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use afterpush_core::config::PROVIDER_KINDS;
-use afterpush_providers::HttpResponse;
+use afterpush_core::{config::PROVIDER_KINDS, observation::DeploymentState};
+use afterpush_providers::{HttpResponse, Reply};
 use proptest::prelude::*;
 
 use super::{READERS, provider};
@@ -49,6 +49,21 @@ fn each_reader_is_fuzzed_and_has_a_corpus_and_each_kind_of_provider_is_read() {
     }
     let kinds: Vec<&str> = READERS.iter().filter_map(|(name, _)| name.strip_prefix("provider_")).collect();
     assert_eq!(kinds, PROVIDER_KINDS);
+}
+
+#[test]
+fn the_corpus_of_each_provider_leads_to_a_live_deployment_and_to_a_fault() {
+    for kind in PROVIDER_KINDS {
+        let directory = fuzz("corpus").join(format!("provider_{kind}"));
+        let inputs = names(&directory).into_iter().map(|input| fs::read(directory.join(input)).unwrap());
+        let endings: Vec<_> = inputs.flat_map(|data| provider::converse(kind, &provider::answers(&data))).collect();
+        let is_live = |reply: &Reply| match reply {
+            Reply::Observation(seen) => seen.deployment.as_ref().is_some_and(|it| it.state == DeploymentState::Live),
+            _ => false,
+        };
+        assert!(endings.iter().flatten().any(is_live), "{kind}: {endings:?}");
+        assert!(endings.iter().any(Result::is_err), "{kind}: {endings:?}");
+    }
 }
 
 /// JSON that looks like an answer: the words and keys that vendors use, in any order and depth.
