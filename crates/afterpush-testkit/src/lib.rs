@@ -7,4 +7,5 @@ pub mod digitalocean;
 pub mod health;
 pub mod managers;
 pub mod migration_tools;
+pub mod nginx;
 pub mod sandbox;
