@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener};
 
-use afterpush_testkit::health::App;
+use afterpush_testkit::{health::App, nginx::Nginx, sandbox::skipped};
 
 use crate::{
     outcomes::ended,
@@ -80,4 +80,49 @@ fn every_check_and_its_parts_are_shown() {
     scene.simulator.deploy(&scene.app, &next).set_phase("ACTIVE");
     let (_, said) = ended(&project, &next, "live", 0);
     assert!(said.stdout.contains("2 of 2 checks pass"), "{}", said.stdout);
+}
+
+#[test]
+fn behind_a_real_balancer_only_a_version_that_stays_is_live() {
+    const TEST: &str = "behind_a_real_balancer_only_a_version_that_stays_is_live";
+    let (first, second) = (App::start(), App::start());
+    let directory = tempfile::tempdir().unwrap();
+    let host = |app: &App| app.url().replace("http://", "");
+    let upstream = format!("upstream app {{ server {}; server {}; }}", host(&first), host(&second));
+    let nginx = match Nginx::start(directory.path(), &upstream, |_| "location / { proxy_pass http://app; }".to_owned())
+    {
+        Ok(nginx) => nginx,
+        Err(why) => return skipped(TEST, &why),
+    };
+    let scene = Scene::with_live_url(&nginx.url(), "");
+    let config = TARGET.to_owned() + "health = { path = \"/\", commit = \"/commit\", failures = 100 }\n";
+    let project = scene.sandbox.project(&config);
+    let old = "f".repeat(40);
+    let commit = scene.push(&project);
+    // Waits for some more answers, of which the last one is told in these words, and the run still goes on.
+    let goes_on = |what: &str, words: &str| {
+        let asked =
+            |status: &serde_json::Value| status["targets"][0]["stages"][2]["asked"].as_u64().unwrap_or_default();
+        let before = asked(&project.status(&commit, "a status", |status| !status.is_null()));
+        let status = project.status(&commit, what, |status| {
+            let summary = status["targets"][0]["stages"][2]["summary"].as_str().unwrap_or_default();
+            asked(status) > before + 8 && summary.contains(words)
+        });
+        assert_eq!((&status["phase"], &status["outcome"]), (&"verifying".into(), &serde_json::Value::Null), "{what}");
+    };
+    first.serve(&old);
+    second.serve(&old);
+    scene.simulator.deploy(&scene.app, &commit).set_phase("ACTIVE");
+    goes_on("the old version", "still serving fffffff");
+    first.answer(503);
+    second.answer(502);
+    goes_on("a slow start", "answered 50");
+    first.serve(&commit);
+    second.serve(&old);
+    goes_on("old and new by turns", "answers are of this commit");
+    second.answer(503);
+    goes_on("a new version that flaps", "");
+    second.serve(&commit);
+    let (result, _) = ended(&project, &commit, "live", 0);
+    assert_eq!(result["targets"][0]["stages"][2]["checks"][0]["passes"], 3, "{result:#}");
 }

@@ -13,6 +13,7 @@ pub mod hostile;
 pub mod line;
 pub mod managers;
 pub mod migration_tools;
+pub mod nginx;
 pub mod previews;
 pub mod prism;
 pub mod sandbox;

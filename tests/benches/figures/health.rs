@@ -1,10 +1,9 @@
 //! What one health check costs, against curl's own time of the same answer, over http and https, from an nginx beside it.
 
 use std::{
-    fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -13,7 +12,10 @@ use afterpush_core::{
     id::CommitId,
 };
 use afterpush_probes::HealthProbe;
-use afterpush_testkit::sandbox::{Sandbox, wait_until};
+use afterpush_testkit::{
+    nginx::Nginx,
+    sandbox::{Sandbox, wait_until},
+};
 use tokio::runtime::Builder;
 
 use crate::timing::{aim, line, milliseconds, rounds, time};
@@ -21,7 +23,6 @@ use crate::timing::{aim, line, milliseconds, rounds, time};
 const COMMIT: &str = "1234567890abcdef1234567890abcdef12345678";
 /// Marks the process that has the authority, and says where it is.
 const AUTHORITY: &str = "AFTERPUSH_BENCH_AUTHORITY";
-const NGINX: &str = "/usr/sbin/nginx";
 /// A check is to cost at most so many times what a bare client needs.
 const AIM: f64 = 1.5;
 
@@ -32,7 +33,10 @@ pub(crate) fn health(numbers: &[usize]) {
         return again_with_authority(count);
     };
     let Some(directory) = authority.parent() else { return };
-    let server = Nginx::start(directory);
+    let server = match start(directory) {
+        Ok(server) => server,
+        Err(why) => return println!("  left out: {why}"),
+    };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     for (scheme, port) in ["http", "https"].into_iter().zip(server.ports) {
         let url = format!("{scheme}://localhost:{port}/health");
@@ -93,11 +97,8 @@ fn again_with_authority(count: usize) {
     assert!(again.status().unwrap().success());
 }
 
-/// Makes a certificate for localhost that is its own authority, for [`Nginx::start`] in the same directory.
+/// Makes a certificate for localhost that is its own authority, for [`start`] in the same directory.
 pub(crate) fn certificate(directory: &Path) -> Result<PathBuf, &'static str> {
-    if !Path::new(NGINX).exists() {
-        return Err("nginx is not installed");
-    }
     let certificate = directory.join("localhost.pem");
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "90"])
@@ -113,46 +114,17 @@ pub(crate) fn certificate(directory: &Path) -> Result<PathBuf, &'static str> {
     }
 }
 
-/// nginx with the same answer over http and https, on these two ports.
-pub(crate) struct Nginx {
-    child: Child,
-    pub(crate) ports: [u16; 2],
-}
-
-impl Nginx {
-    pub(crate) fn start(directory: &Path) -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
-        // Both at once, so that they differ; nginx cannot be given port 0.
-        let listeners = [free(), free()];
-        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
-        let place = directory.display();
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path \"{place}/{kind}\";\n"))
-            .concat();
-        let config = format!(
-            "daemon off;\nmaster_process off;\npid \"{place}/pid\";\nerror_log \"{place}/error.log\";\nevents {{}}\n\
-             http {{\naccess_log off;\n{temporary}server {{\nlisten 127.0.0.1:{};\nlisten 127.0.0.1:{} ssl;\n\
-             ssl_certificate \"{place}/localhost.pem\";\nssl_certificate_key \"{place}/key.pem\";\n\
-             location / {{ default_type application/json; return 200 '{{\"commit\":\"{COMMIT}\"}}'; }}\n}}\n}}\n",
-            ports[0], ports[1]
-        );
-        let file = directory.join("nginx.conf");
-        fs::write(&file, config).unwrap();
-        let child = Command::new(NGINX)
-            .args(["-p".as_ref(), directory.as_os_str(), "-e".as_ref(), "error.log".as_ref(), "-c".as_ref()])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_until("nginx", || TcpStream::connect(("127.0.0.1", ports[1])).is_ok());
-        Self { child, ports }
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// nginx with the same answer over http and, on its second port, https.
+pub(crate) fn start(directory: &Path) -> Result<Nginx, String> {
+    let place = directory.display();
+    let nginx = Nginx::start(directory, "", |ports| {
+        format!(
+            "listen 127.0.0.1:{} ssl;\nssl_certificate \"{place}/localhost.pem\";\n\
+             ssl_certificate_key \"{place}/key.pem\";\n\
+             location / {{ default_type application/json; return 200 '{{\"commit\":\"{COMMIT}\"}}'; }}",
+            ports[1]
+        )
+    })?;
+    wait_until("nginx's https", || TcpStream::connect(("127.0.0.1", nginx.ports[1])).is_ok());
+    Ok(nginx)
 }

@@ -10,7 +10,7 @@ use afterpush_testkit::{
 
 use crate::{
     TARGET,
-    health::{Nginx, certificate},
+    health::{certificate, start},
     timing::aim,
 };
 
@@ -50,7 +50,10 @@ fn all_stages() {
     let system = fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
     let authorities = sandbox.path().join("authorities.pem");
     fs::write(&authorities, [fs::read(&certificate).unwrap(), system].concat()).unwrap();
-    let nginx = Nginx::start(sandbox.path());
+    let nginx = match start(sandbox.path()) {
+        Ok(nginx) => nginx,
+        Err(why) => return skipped("memory: all stages", &why),
+    };
     server.sql(
         "",
         "CREATE TABLE deployments (commit_sha text, status text, created_at timestamp); CREATE USER reader PASSWORD 'pw'; \

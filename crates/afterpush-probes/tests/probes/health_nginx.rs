@@ -1,12 +1,6 @@
 //! The health check against a real nginx: its own answers, and what stands behind it as behind a load balancer.
 
-use std::{
-    fs,
-    net::{TcpListener, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::fs;
 
 use afterpush_core::{
     config::{CommitAssertion, HealthAddress, HealthConfig},
@@ -14,62 +8,15 @@ use afterpush_core::{
     run::Relation,
 };
 use afterpush_probes::HealthProbe;
-use afterpush_testkit::sandbox::skipped;
+use afterpush_testkit::{nginx::Nginx, sandbox::skipped};
 
 use crate::server::{Server, answer};
 
 const OURS: &str = "1234567890abcdef1234567890abcdef12345678";
 const OLD: &str = "abcdefabcdefabcdefabcdefabcdefabcdefabcd";
 
-struct Nginx {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Starts nginx in this directory with these servers' lines; `None` where it is not installed.
-fn start(directory: &Path, http: &str, server: &str) -> Option<Nginx> {
-    let program =
-        ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"].into_iter().find(|it| Path::new(it).exists())?;
-    // nginx cannot be given port 0, and a port that was free may be taken before it listens.
-    for _ in 0..5 {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let place = directory.display();
-        let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
-            .concat();
-        let config = format!(
-            "daemon off;\nmaster_process off;\npid {place}/pid;\nerror_log {place}/error.log;\nevents {{}}\n\
-             http {{\naccess_log off;\n{paths}{http}\nserver {{\nlisten 127.0.0.1:{port};\n{server}\n}}\n}}\n"
-        );
-        let file = directory.join("nginx.conf");
-        fs::write(&file, config).unwrap();
-        let mut child = Command::new(program)
-            .args(["-p", directory.to_str().unwrap(), "-e", "error.log", "-c", file.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while child.try_wait().unwrap().is_none() {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(Nginx { child, port });
-            }
-            assert!(Instant::now() < deadline, "nginx does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-    panic!("nginx does not start: {}", fs::read_to_string(directory.join("error.log")).unwrap_or_default());
-}
-
 fn probe(nginx: &Nginx, path: &str, commit: CommitAssertion) -> HealthProbe {
-    let url = format!("http://127.0.0.1:{}{path}", nginx.port);
+    let url = nginx.url() + path;
     let config =
         HealthConfig { commit: Some(commit), ..HealthConfig::of(HealthAddress::Url { url, user_named: true }) };
     HealthProbe::new(config, CommitId::parse(OURS).unwrap(), false)
@@ -85,8 +32,9 @@ async fn the_commit_is_read_from_what_nginx_answers() {
          location = /moved {{ return 301 /json; }}\n\
          location = /down {{ return 503; }}"
     );
-    let Some(nginx) = start(directory.path(), "", &server) else {
-        return skipped("the_commit_is_read_from_what_nginx_answers", "nginx is not installed");
+    let nginx = match Nginx::start(directory.path(), "", |_| server.clone()) {
+        Ok(nginx) => nginx,
+        Err(why) => return skipped("the_commit_is_read_from_what_nginx_answers", &why),
     };
     let header = |name: &str, regex: Option<&str>| CommitAssertion::Header {
         name: name.to_owned(),
@@ -117,8 +65,10 @@ async fn behind_a_load_balancer_old_and_new_answer_by_turns() {
     };
     let (old, new) = (says(OLD), says(OURS));
     let upstream = format!("upstream app {{ server {}; server {}; }}", old.address, new.address);
-    let Some(nginx) = start(directory.path(), &upstream, "location / { proxy_pass http://app; }") else {
-        return skipped("behind_a_load_balancer_old_and_new_answer_by_turns", "nginx is not installed");
+    let to_app = |_| "location / { proxy_pass http://app; }".to_owned();
+    let nginx = match Nginx::start(directory.path(), &upstream, to_app) {
+        Ok(nginx) => nginx,
+        Err(why) => return skipped("behind_a_load_balancer_old_and_new_answer_by_turns", &why),
     };
     let probe = probe(&nginx, "/health", CommitAssertion::Pointer("/commit".to_owned()));
     let mut relations = Vec::new();
@@ -127,4 +77,42 @@ async fn behind_a_load_balancer_old_and_new_answer_by_turns() {
     }
     let ours = relations.iter().filter(|relation| **relation == Relation::Same).count();
     assert_eq!(ours, 2, "{relations:?}");
+}
+
+#[tokio::test]
+async fn the_strange_answers_of_nginx_are_told_apart() {
+    const TEST: &str = "the_strange_answers_of_nginx_are_told_apart";
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("big"), format!("{{\"commit\":\"{OURS}\",\"x\":\"{}\"}}", "x".repeat(5 << 20)))
+        .unwrap();
+    let server = format!(
+        "root \"{}\";\nlocation = /loop {{ return 302 /loop; }}\n\
+         location = /metadata {{ return 302 http://169.254.169.254/latest/meta-data/; }}\n\
+         location = /safe-metadata {{ return 307 https://169.254.169.254/latest/meta-data/; }}\n\
+         location = /empty {{ return 200; }}\nlocation = /none {{ return 204; }}\n\
+         location = /label {{ default_type text/html; return 200 '{{\"commit\":\"{OURS}\"}}'; }}",
+        directory.path().display()
+    );
+    let nginx = match Nginx::start(directory.path(), "", |_| server.clone()) {
+        Ok(nginx) => nginx,
+        Err(why) => return skipped(TEST, &why),
+    };
+    let ask = async |path: &str| probe(&nginx, path, CommitAssertion::Pointer("/commit".to_owned())).ask(None).await;
+    for (path, healthy, summary) in [
+        ("/loop", false, "redirected more than 5 times"),
+        ("/empty", true, "200, no commit at /commit: the body is not JSON"),
+        ("/none", false, "answered 204"),
+        ("/label", true, "200, commit 1234567"),
+    ] {
+        let seen = ask(path).await.unwrap();
+        assert_eq!((seen.healthy, seen.summary.as_str()), (healthy, summary), "{path}");
+    }
+    for (path, message) in [
+        ("/metadata", "not asked over http"),
+        ("/safe-metadata", "is in a private network"),
+        ("/big", "the answer is over 1024 KiB, too large to look for /commit"),
+    ] {
+        let fault = ask(path).await.unwrap_err();
+        assert!(fault.message.contains(message), "{path}: {fault}");
+    }
 }
