@@ -11,7 +11,7 @@ use afterpush_core::{
     run::Relation,
 };
 use afterpush_providers::{
-    HttpRequest, HttpResponse, ProgramEnd, Question, Reply, Secret, Setup, Turn, reduce, registry,
+    Fields, HttpRequest, HttpResponse, ProgramEnd, Question, Reply, Secret, Setup, Turn, reduce, registry,
 };
 
 use super::must_be_clean;
@@ -76,7 +76,7 @@ pub(super) fn converse(kind: &str, answers: &[HttpResponse]) -> Vec<Result<Reply
                 Turn::Ask(request) => {
                     must_be_proper(&request);
                     let answer = answers.next().expect("they are given over and over");
-                    provider.next(&as_carried(answer, request.fields))
+                    provider.next(&as_carried(answer, &request.fields))
                 }
                 Turn::Run(_) => provider.ended(&as_ended(answers.next().expect("they are given over and over"))),
                 Turn::Reply(reply) => {
@@ -104,8 +104,8 @@ fn names_the_commit(answer: &HttpResponse) -> bool {
 }
 
 /// The answer as the transport hands it over: of what is shared, only the fields that are read.
-fn as_carried(answer: &HttpResponse, fields: &[&str]) -> HttpResponse {
-    let reduced = if fields.is_empty() { None } else { reduce(&answer.body, fields) };
+fn as_carried(answer: &HttpResponse, fields: &Fields) -> HttpResponse {
+    let reduced = if fields.are_told() { reduce(&answer.body, fields) } else { None };
     HttpResponse { body: reduced.unwrap_or_else(|| answer.body.clone()), ..answer.clone() }
 }
 
