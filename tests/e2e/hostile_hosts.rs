@@ -1,4 +1,4 @@
-//! A host that means harm, against the real programs: a push ends undecided, the token stays with the host that it is for, and
+//! A host that means harm, against the real programs: a push stays undecided, the token stays with the host that it is for, and
 //! the monitor stays small.
 
 use std::{thread, time::Duration};
@@ -19,15 +19,16 @@ const COMMIT: &str = "{commit}";
 /// What would act on a terminal, turn text round, or hide in it, in JSON.
 const EVIL: &str = r"\u001b]0;owned\u0007\u001b[2J\u009b31m\u202egpj.exe\u2066\u200b\u0008\n";
 
-/// One way to do harm, from the push to the result.
+/// One way to do harm, from the push to the result; gives what the monitor held at most.
 fn suffer(name: &str, harm: Harm) -> u64 {
     let server = Server::bystander();
     let sandbox = Sandbox::new();
     let url = server.url();
-    let policy = format!("{SHORT}registration_deadline = \"1m\"\ndeadline = \"5s\"\n");
-    sandbox.user_config(&format!("[provider.digitalocean]\napi_url = \"{url}\"\n[policy]\n{policy}"));
+    sandbox.user_config(&format!("[provider.digitalocean]\napi_url = \"{url}\"\n[policy]\n{SHORT}"));
     let project = sandbox.project(TARGET);
     let commit = project.head();
+    // An answer without end is still being listened to.
+    let questions = if matches!(harm, Harm::Trickle(_)) { 1 } else { 3 };
     server.change(match harm {
         Harm::Answer(status, body) => Harm::Answer(status, body.replace(COMMIT, &commit)),
         harm => harm,
@@ -37,20 +38,17 @@ fn suffer(name: &str, harm: Harm) -> u64 {
     let said = Said::of(push.env("DIGITALOCEAN_ACCESS_TOKEN", &token).env("AFTERPUSH_LOG", "debug"));
     assert_eq!(said.code, Some(0), "{name}: {said:?}");
 
-    let monitor = monitor_of(&sandbox).unsigned_abs();
-    wait_until("the host to be asked", || server.asked() > 0);
+    wait_until("the host to be asked", || server.asked() >= questions);
     undecided(name, &project, &commit);
+    let peak = memory_kib(monitor_of(&sandbox).unsigned_abs(), "VmHWM").unwrap();
+    assert!(peak < MOST_MEMORY_KIB, "{name}: the monitor held {peak} KiB");
     let places = canary::found_in_processes(&token);
     assert!(places.is_empty(), "{name}: the token stands in {places:?}");
-    let mut peak = 0;
-    wait_until("the end of the monitor", || {
-        let held = memory_kib(monitor, "VmHWM");
-        peak = held.unwrap_or(peak);
-        held.is_none()
-    });
 
+    let said = project.afterpush(&["stop"]);
+    assert_eq!(said.code, Some(0), "{name}: {said:?}");
     let result = project.result(&commit);
-    assert_eq!(result["outcome"], "timed_out", "{name}: {result:#}");
+    assert_eq!(result["outcome"], "stopped", "{name}: {result:#}");
     let said = project.deploy_status(&[]);
     assert_eq!(said.code, Some(1), "{name}: {said:?}");
     let texts = [&said.stdout, &project.deploy_status(&["--json"]).stdout, &project.afterpush(&["logs"]).stdout];
@@ -62,7 +60,6 @@ fn suffer(name: &str, harm: Harm) -> u64 {
     // The start of it is a leak as well: texts are cut.
     let places = canary::found_below(sandbox.path(), &token[..24]);
     assert!(places.is_empty(), "{name}: the token stands in {places:?}");
-    assert!(0 < peak && peak < MOST_MEMORY_KIB, "{name}: the monitor held {peak} KiB");
     peak
 }
 
