@@ -101,12 +101,13 @@ impl Relay {
         seen.asked.extend(template.clone());
         let says: Vec<_> = seen.says.iter().filter(|(path, _)| Some(*path) == template.as_deref()).collect();
         let body = match says.as_slice() {
-            [] => Body::from(text),
-            said => {
+            said if status.is_success() && !said.is_empty() => {
                 let mut value = serde_json::from_slice(&text).unwrap_or(Value::Null);
                 said.iter().flat_map(|(_, said)| said).for_each(|(place, it)| put(&mut value, place, it));
                 Body::from(value.to_string())
             }
+            // A refusal is the vendor's own.
+            _ => Body::from(text),
         };
         let mut answer = Response::new(body);
         *answer.status_mut() = status;
