@@ -93,6 +93,8 @@ enum Actor {
 
 /// In [`Disk::fuses`]: of the hook or command that runs now.
 const PROGRAM: u64 = u64::MAX;
+/// More looks at the clock in one moment than any number of monitors has a reason for.
+const MOST_LOOKS: u32 = 5_000;
 /// The wall's clock when the world begins.
 const EPOCH: &str = "2026-03-01T12:00:00Z";
 
@@ -134,6 +136,8 @@ pub(crate) struct World {
     lines: RefCell<Vec<String>>,
     hash: Cell<u64>,
     steps: Cell<u64>,
+    /// How often monitors have looked at the clock in which moment.
+    looks: Cell<(Time, u32)>,
 }
 
 /// How bad this world is.
@@ -184,8 +188,21 @@ impl World {
     }
 
     pub(crate) fn clocks(&self) -> Clocks {
+        self.notice_spinning();
         let (booted, awake) = self.booted.get();
         Clocks { boot: self.time() - booted, awake: self.began.elapsed() - awake }
+    }
+
+    /// A monitor that looks at the clock again and again in the same moment would keep a processor busy for nothing.
+    fn notice_spinning(&self) {
+        let (moment, looks) = self.looks.get();
+        let now = self.time();
+        let looks = if moment == now { looks + 1 } else { 0 };
+        self.looks.set((now, looks));
+        if looks == MOST_LOOKS {
+            self.oracle.borrow_mut().violated("a monitor does not wait for anything".to_owned());
+            resume_unwind(Box::new(Death));
+        }
     }
 
     pub(crate) fn boot_id(&self) -> String {
@@ -590,6 +607,7 @@ impl World {
             lines: RefCell::default(),
             hash: Cell::new(0xcbf2_9ce4_8422_2325),
             steps: Cell::default(),
+            looks: Cell::default(),
         })
     }
 }

@@ -56,11 +56,9 @@ impl<'a, S: Surroundings> World<'a, S> {
     ) -> Self {
         let request = recorder.request();
         let pusher_gone = request.pusher.is_none();
-        let status = recorder.directory().status().ok().flatten();
-        let in_status = status.is_some_and(|it| it.request_id == request.id && it.push_proof.is_some());
-        // The head is on the disk where a power loss has emptied the status.
+        // Of this very push: a report goes on showing the proof of an earlier one when the commit is pushed again meanwhile.
         let head = store.head(&request.remote, &request.ref_name).ok().flatten();
-        let was_proven = in_status || head.is_some_and(|head| head.request_id == request.id);
+        let was_proven = head.is_some_and(|head| head.request_id == request.id);
         Self {
             surroundings,
             clock: RunClock::begin(surroundings.clocks()),

@@ -168,12 +168,12 @@ impl State {
         let asks_provider_early = self.push.proof.is_none() && self.push.asks_provider(policy, moment.now);
         for (index, target) in self.targets.iter_mut().enumerate() {
             if self.push.proof.is_some() {
-                target.tick(moment, index, effects);
+                target.tick(policy, moment, index, effects);
             } else if asks_provider_early {
                 target.tick_early(moment, index, effects);
             }
         }
-        if self.push.proof.is_some() && self.targets.iter().all(|target| target.is_settled(policy, moment.now)) {
+        if self.push.proof.is_some() && self.targets.iter().all(Target::is_settled) {
             self.conclude(effects);
         }
     }

@@ -144,11 +144,16 @@ impl Target {
         }
     }
 
-    pub(super) fn tick(&mut self, moment: Moment, index: usize, effects: &mut Vec<Effect>) {
+    pub(super) fn tick(&mut self, policy: &Policy, moment: Moment, index: usize, effects: &mut Vec<Effect>) {
         if self.outcome.is_some() {
-            if self.log == Log::Wanted {
-                self.log = Log::InFlight(moment.now);
-                effects.extend([Effect::FetchLog { target: index }, Effect::Record]);
+            match self.log {
+                Log::Wanted => {
+                    self.log = Log::InFlight(moment.now);
+                    effects.extend([Effect::FetchLog { target: index }, Effect::Record]);
+                }
+                // Given up. Other targets may go on for long: a time that stayed due would be acted on without end.
+                Log::InFlight(since) if moment.now >= since + policy.log_deadline => self.log = Log::Done,
+                Log::InFlight(_) | Log::NotWanted | Log::Done => {}
             }
             return;
         }
@@ -255,12 +260,7 @@ impl Target {
     }
 
     /// The outcome is known and the log, where one is wanted, is there or given up.
-    pub(super) fn is_settled(&self, policy: &Policy, now: Duration) -> bool {
-        self.outcome.is_some()
-            && match self.log {
-                Log::NotWanted | Log::Done => true,
-                Log::Wanted => false,
-                Log::InFlight(since) => now >= since + policy.log_deadline,
-            }
+    pub(super) fn is_settled(&self) -> bool {
+        self.outcome.is_some() && matches!(self.log, Log::NotWanted | Log::Done)
     }
 }

@@ -39,6 +39,18 @@ fn a_log_that_never_comes_does_not_hold_the_verdict_back() {
 }
 
 #[test]
+fn a_log_that_never_comes_leaves_nothing_due_while_another_target_goes_on() {
+    let mut world = World::landed(vec![target(), target()]);
+    world.until_asked(StageKind::Provider);
+    world.provider(deployment(DeploymentState::Failed));
+    world.now += world.policy.log_deadline;
+    world.tell(EventKind::Tick);
+    let due = world.state.next_due(&world.policy).unwrap();
+    assert_eq!(world.outcome(), None, "the other target goes on");
+    assert!(due > world.now, "{due:?} is over at {:?}: the loop would never rest", world.now);
+}
+
+#[test]
 fn trouble_is_not_failure_and_retry_after_is_honoured_within_the_cap() {
     let mut world = World::landed(vec![target()]);
     world.until_asked(StageKind::Provider);
