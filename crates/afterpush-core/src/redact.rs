@@ -2,6 +2,8 @@
 //!
 //! Invariant: when it is in doubt whether something is a credential, it is removed; a mangled address is better than a leak.
 
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose};
 
 /// Secrets shorter than this are not searched for: they would be found in innocent words.
@@ -84,33 +86,40 @@ fn is_host_and_port(text: &str) -> bool {
 /// Replaces each occurrence of a known secret by `[redacted]`: as it is, percent-encoded, and in Base64 (also inside of
 /// a longer text in Base64, such as the `user:password` of basic authentication). Secrets shorter than six bytes are ignored.
 #[must_use]
-pub fn scrub(text: &str, secrets: &[&str]) -> String {
+pub fn scrub<'a>(text: &'a str, secrets: &[&str]) -> Cow<'a, str> {
     let secrets: Vec<&str> = secrets.iter().copied().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
     let encoded: Vec<String> = secrets.iter().flat_map(|secret| base64_forms(secret)).collect();
-    // Nearly every text holds none, and a long log should not be read letter by letter for that.
-    let forms = || secrets.iter().copied().chain(encoded.iter().map(String::as_str));
-    if !text.contains(['%', '+']) && !forms().any(|form| text.contains(form)) {
-        return text.to_owned();
+    // A long log is not looked at letter by letter: only where one of the forms, or an encoded character, can begin. None of
+    // these bytes stands inside of a character.
+    let mut begins = [false; 256];
+    let forms = secrets.iter().copied().chain(encoded.iter().map(String::as_str));
+    for first in forms.filter_map(|form| form.bytes().next()).chain([b'%', b'+']) {
+        begins[usize::from(first)] = true;
     }
 
-    let mut scrubbed = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
+    let mut scrubbed = String::new();
+    let (mut kept, mut at) = (0, 0);
+    while let Some(skipped) = text.as_bytes()[at..].iter().position(|byte| begins[usize::from(*byte)]) {
+        at += skipped;
+        let rest = &text[at..];
         let as_it_is = secrets.iter().filter_map(|secret| percent_encoded_match(rest, secret));
         let as_base64 = encoded.iter().filter(|form| rest.starts_with(form.as_str())).map(String::len);
         match as_it_is.chain(as_base64).max() {
             Some(length) => {
+                scrubbed.push_str(&text[kept..at]);
                 scrubbed.push_str(REDACTED);
-                rest = &rest[length..];
+                at += length;
+                kept = at;
             }
-            None => {
-                scrubbed.push(c);
-                rest = &rest[c.len_utf8()..];
-            }
+            None => at += 1,
         }
     }
+    if scrubbed.is_empty() {
+        return text.into();
+    }
+    scrubbed.push_str(&text[kept..]);
     // A secret that is part of the word "[redacted]", or that came about beside it, cannot be replaced by it.
-    if secrets.iter().any(|secret| scrubbed.contains(secret)) { "***".to_owned() } else { scrubbed }
+    if secrets.iter().any(|secret| scrubbed.contains(secret)) { "***".into() } else { scrubbed.into() }
 }
 
 /// How many bytes of the beginning of `text` are the secret, each byte of it as it is or as `%XX`; a space also as `+`.
@@ -271,7 +280,8 @@ mod tests {
             let percent: String = secret.bytes().map(|b| format!("%{b:02X}")).collect();
             let base64 = general_purpose::STANDARD_NO_PAD.encode(&secret);
             for form in [&secret, &percent, &base64] {
-                let scrubbed = scrub(&pieces.join(form), &[&secret]);
+                let text = pieces.join(form);
+                let scrubbed = scrub(&text, &[&secret]);
                 prop_assert!(pieces.len() == 1 || !scrubbed.contains(form), "{scrubbed}");
             }
         }

@@ -1,6 +1,8 @@
 //! Takes a credential out of an answer that repeats it, before anything of the answer is read, kept or shared: an error that
 //! quotes the token, a build's log that prints it. Pure.
 
+use std::borrow::Cow;
+
 use afterpush_core::redact::scrub;
 use afterpush_providers::{Credential, HttpResponse};
 use serde_json::Value;
@@ -12,15 +14,23 @@ pub(crate) fn without(mut response: HttpResponse, credential: Option<&Credential
     let whole = secret.expose();
     let secrets = [whole, whole.split_whitespace().last().unwrap_or(whole)];
     for (_, value) in &mut response.headers {
-        *value = scrub(value, &secrets);
+        if let Cow::Owned(clean) = scrub(value, &secrets) {
+            *value = clean;
+        }
     }
-    let text = String::from_utf8_lossy(&response.body);
-    let clean = scrub(&text, &secrets);
-    let clean = in_json(&clean, &secrets).unwrap_or(clean);
-    if clean != text {
+    if let Some(clean) = clean(&String::from_utf8_lossy(&response.body), &secrets) {
         response.body = clean.into_bytes();
     }
     response
+}
+
+/// `None` when there is nothing to change.
+fn clean(text: &str, secrets: &[&str]) -> Option<String> {
+    let clean = scrub(text, secrets);
+    in_json(&clean, secrets).or(match clean {
+        Cow::Owned(clean) => Some(clean),
+        Cow::Borrowed(_) => None,
+    })
 }
 
 /// JSON can write each character in several ways. `None` when there is nothing to change.
@@ -36,7 +46,7 @@ fn in_json(text: &str, secrets: &[&str]) -> Option<String> {
 
 fn scrub_texts(value: &mut Value, secrets: &[&str]) {
     match value {
-        Value::String(text) => *text = scrub(text, secrets),
+        Value::String(text) => *text = scrub(text, secrets).into_owned(),
         Value::Array(items) => items.iter_mut().for_each(|item| scrub_texts(item, secrets)),
         Value::Object(fields) => fields.values_mut().for_each(|field| scrub_texts(field, secrets)),
         _ => {}
