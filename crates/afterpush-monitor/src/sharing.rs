@@ -257,3 +257,60 @@ fn secret_of(request: &HttpRequest) -> &[u8] {
         None => &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use afterpush_providers::{BodyLimit, Fields, Secret};
+
+    use super::*;
+
+    fn sharing(state: &tempfile::TempDir) -> Sharing {
+        let environment = Environment { state_dir: Some(state.path().to_owned()), ..Environment::default() };
+        Sharing::of_user(&environment).unwrap()
+    }
+
+    fn request() -> HttpRequest {
+        HttpRequest {
+            method: Method::Get,
+            url: "https://api.test/app".to_owned(),
+            headers: vec![("accept", "application/json".to_owned())],
+            credential: Some(Credential::Bearer(Secret::new("token"))),
+            body: None,
+            limit: BodyLimit::AtMost(1000),
+            fields: Fields::Read(&["app", "id"]),
+        }
+    }
+
+    #[test]
+    fn whatever_decides_an_answer_makes_another_question() {
+        let state = tempfile::tempdir().unwrap();
+        let sharing = sharing(&state);
+        let others = [
+            HttpRequest { method: Method::Post, ..request() },
+            HttpRequest { url: "https://api.test/app?page=2".to_owned(), ..request() },
+            HttpRequest { headers: vec![("range", "id ..".to_owned())], ..request() },
+            HttpRequest { credential: Some(Credential::Bearer(Secret::new("another"))), ..request() },
+            HttpRequest { credential: None, ..request() },
+            HttpRequest { body: Some(b"{}".to_vec()), ..request() },
+            HttpRequest { fields: Fields::Read(&["app"]), ..request() },
+        ];
+        let own = sharing.key_of(&request());
+        assert!(others.iter().all(|other| sharing.key_of(other) != own));
+        // Where the names come from makes no difference.
+        let fields = Fields::Configured(["app".to_owned(), "id".to_owned()].into());
+        assert_eq!(sharing.key_of(&HttpRequest { fields, ..request() }), own);
+    }
+
+    #[test]
+    fn a_budget_is_the_credentials_at_its_host() {
+        let state = tempfile::tempdir().unwrap();
+        let sharing = sharing(&state);
+        let own = sharing.budget_of(&request());
+        let credential = Some(Credential::Bearer(Secret::new("another")));
+        assert_ne!(sharing.budget_of(&HttpRequest { credential, ..request() }), own);
+        assert_ne!(sharing.budget_of(&HttpRequest { url: "https://logs.test/app".to_owned(), ..request() }), own);
+        assert_eq!(sharing.budget_of(&HttpRequest { url: "https://api.test/other".to_owned(), ..request() }), own);
+    }
+}

@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     time::{Duration, Instant},
 };
 
@@ -80,8 +81,12 @@ impl Scene {
 
     /// A monitor with its own random word, as every process has.
     fn monitor(&self) -> Transport {
+        self.monitor_of(&self.server.uri())
+    }
+
+    fn monitor_of(&self, api: &str) -> Transport {
         let environment = Environment { state_dir: Some(self.state.path().to_owned()), ..Environment::default() };
-        Transport::new(&self.server.uri()).unwrap().sharing(Sharing::of_user(&environment).unwrap())
+        Transport::new(api).unwrap().sharing(Sharing::of_user(&environment).unwrap())
     }
 
     async fn ask_with(
@@ -100,6 +105,14 @@ impl Scene {
 
     async fn ask(&self, monitor: &Transport, fresh_for: Duration) -> Result<(String, Pace), Fault> {
         self.ask_with(monitor, "canary-token", &["app", "id"], fresh_for).await
+    }
+
+    /// Asks as soon as the server has been called so often.
+    async fn ask_when_called(&self, monitor: &Transport, times: usize) -> Result<(String, Pace), Fault> {
+        while self.calls().await < times {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.ask(monitor, LONG).await
     }
 
     /// Asks, and gives the value of the answer's header.
@@ -137,6 +150,7 @@ async fn an_answer_serves_who_has_the_same_credential_and_until_it_is_too_old() 
     let scene = Scene::new(ResponseTemplate::new(200).set_body_string(BODY)).await;
     let (first, second) = (scene.monitor(), scene.monitor());
     assert_eq!(scene.ask(&first, LONG).await.unwrap().1.age, Duration::ZERO);
+    scene.ask(&first, LONG).await.unwrap();
     let (_, pace) = scene.ask(&second, LONG).await.unwrap();
     assert!(!pace.age.is_zero());
     assert_eq!(scene.calls().await, 1);
@@ -145,6 +159,32 @@ async fn an_answer_serves_who_has_the_same_credential_and_until_it_is_too_old() 
     // Too old for who wants it fresher than it is.
     assert_eq!(scene.ask(&second, Duration::from_nanos(1)).await.unwrap().1.age, Duration::ZERO);
     assert_eq!(scene.calls().await, 3);
+}
+
+#[tokio::test]
+async fn who_asked_last_asks_again_a_little_before_its_own_answer_is_too_old() {
+    let scene = Scene::new(ResponseTemplate::new(200).set_body_string(BODY)).await;
+    let monitor = scene.monitor();
+    scene.ask(&monitor, LONG).await.unwrap();
+    let answered = Instant::now();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Nine tenths of this interval have passed: less than the jitter makes of one.
+    scene.ask(&monitor, answered.elapsed().mul_f64(10.0 / 9.0)).await.unwrap();
+    assert_eq!(scene.calls().await, 2);
+}
+
+#[tokio::test]
+async fn who_has_an_answer_does_not_wait_for_one_who_wants_a_newer_one() {
+    let scene = Scene::new(ResponseTemplate::new(200).set_body_string(BODY).set_delay(LONG)).await;
+    let at_once = ResponseTemplate::new(200).set_body_string(BODY);
+    Mock::given(any()).respond_with(at_once).with_priority(1).up_to_n_times(1).mount(&scene.server).await;
+    let (eager, content) = (scene.monitor(), scene.monitor());
+    scene.ask(&eager, LONG).await.unwrap();
+    tokio::select! {
+        biased;
+        _ = scene.ask(&eager, Duration::ZERO) => panic!("the delayed answer came first"),
+        answer = scene.ask_when_called(&content, 2) => assert!(!answer.unwrap().1.age.is_zero()),
+    }
 }
 
 #[tokio::test]
@@ -226,7 +266,7 @@ async fn the_silence_of_the_vendor_is_told_to_all_who_wait_for_it_at_once() {
     let scene = Scene::new(answer).await;
     let monitors: Vec<_> = (0..20).map(|_| scene.monitor()).collect();
     let began = Instant::now();
-    let asked = monitors.iter().map(|monitor| scene.ask(monitor, LONG));
+    let asked = monitors.iter().map(|monitor| scene.ask(monitor, Duration::ZERO));
     for answer in futures_util::future::join_all(asked).await {
         assert!(answer.unwrap().0.starts_with("500"));
     }
@@ -248,6 +288,44 @@ async fn the_wait_that_a_vendor_asks_for_while_it_is_down_is_told_to_all() {
         assert_eq!(scene.ask_for_header(&scene.monitor(), "retry-after").await, "17");
     }
     assert_eq!(scene.calls().await, 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_to_all_who_wait_for_it() {
+    let scene = Scene::new(ResponseTemplate::new(404).set_delay(Duration::from_millis(300))).await;
+    let monitors: Vec<_> = (0..20).map(|_| scene.monitor()).collect();
+    let asked = monitors.iter().map(|monitor| scene.ask(monitor, LONG));
+    for answer in futures_util::future::join_all(asked).await {
+        assert_eq!(answer.unwrap().0, "404 ");
+    }
+    let calls = scene.calls().await;
+    assert!(calls < 5, "{calls} calls");
+}
+
+#[tokio::test]
+async fn that_nothing_answers_is_told_to_the_others_in_the_same_words() {
+    let scene = Scene::new(ResponseTemplate::new(200)).await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let mut once = Once { url: address.clone(), ..scene.once("canary-token", &["app"]) };
+        told.push(scene.monitor_of(&address).converse(&mut once, Question::Observe, LONG).await.unwrap_err());
+    }
+    assert!(told[0].message.contains("127.0.0.1"), "{told:?}");
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
+async fn the_tag_of_a_failure_is_not_asked_with() {
+    let scene = Scene::new(ResponseTemplate::new(500).insert_header("etag", "\"1\"")).await;
+    let monitor = scene.monitor();
+    scene.ask(&monitor, LONG).await.unwrap();
+    scene.ask(&monitor, LONG).await.unwrap();
+    let received = scene.server.received_requests().await.unwrap();
+    assert_eq!(received.len(), 2);
+    assert!(!received[1].headers.contains_key("if-none-match"));
 }
 
 #[tokio::test]
@@ -304,6 +382,21 @@ async fn a_budget_that_is_nearly_spent_is_warned_of_and_spread() {
     assert_eq!(fault.kind, FaultKind::RateLimited);
     let wait = fault.retry_after.unwrap();
     assert!(wait > Duration::from_secs(45) && wait < Duration::from_secs(55), "{wait:?}");
+}
+
+#[tokio::test]
+async fn a_budget_with_room_neither_warns_nor_slows_down() {
+    let answer = ResponseTemplate::new(200)
+        .set_body_string(BODY)
+        .insert_header("ratelimit-limit", "4")
+        .insert_header("ratelimit-remaining", "1")
+        .insert_header("ratelimit-reset", "3600");
+    let scene = Scene::new(answer).await;
+    let monitor = scene.monitor();
+    for _ in 0..2 {
+        let (_, pace) = scene.ask(&monitor, Duration::ZERO).await.unwrap();
+        assert_eq!(pace.warning, None);
+    }
 }
 
 #[tokio::test]
