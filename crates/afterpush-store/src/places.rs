@@ -135,7 +135,10 @@ impl Places {
     /// At most `wanted` free places, held.
     fn free(&self, wanted: usize) -> Result<Vec<Held>, StoreError> {
         let mut free = Vec::new();
-        for number in 1..=self.limit {
+        // Each begins somewhere else: were it the first, the thousandth monitor would try all those before it.
+        let limit = self.limit.max(1);
+        let begin = std::process::id() % limit;
+        for number in (0..self.limit).map(|step| (begin + step) % limit + 1) {
             if free.len() == wanted {
                 break;
             }

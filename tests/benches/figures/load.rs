@@ -23,6 +23,8 @@ const GROUPS: usize = 4;
 const ACCOUNTS: usize = 5;
 /// By then every monitor has come to the longest of its intervals.
 const SETTLED: Duration = Duration::from_secs(60);
+/// Between two tries to find what a hook has given up on.
+const RESUME: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(60);
 /// Far longer than a busy machine takes.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -33,9 +35,13 @@ const MOST_CPU: f64 = 20.0;
 
 /// One repository, the app that it is deployed to, and what becomes of its pushes.
 struct Application<'a> {
+    sandbox: &'a Sandbox,
     project: Project<'a>,
     app: String,
+    account: String,
     groups: Vec<Vec<Run>>,
+    /// A hook gives up on a push when the disk is too busy for it.
+    gave_up: bool,
 }
 
 struct Run {
@@ -59,18 +65,34 @@ pub(crate) fn load(numbers: &[usize]) {
 
     let available = process::available_memory();
     let began = Instant::now();
-    for (number, application) in applications.iter_mut().enumerate() {
-        push(application, number);
-    }
+    applications.iter_mut().for_each(push);
     let pushed = began.elapsed();
-    let runs = || applications.iter().flat_map(|application| application.groups.iter().flatten());
-    until("all deployments to be followed", || runs().all(|run| word(run, "status.json", "phase") == "deploying"));
+    let gave_up = applications.iter().filter(|application| application.gave_up).count();
+    let mut resumed = Instant::now();
+    until("all deployments to be followed", || {
+        let is_time = resumed.elapsed() > RESUME;
+        if is_time {
+            resumed = Instant::now();
+        }
+        let mut are_followed = true;
+        for application in &mut applications {
+            if !is_followed(application) {
+                are_followed = false;
+                if is_time && application.gave_up {
+                    resume(application);
+                }
+            }
+        }
+        are_followed
+    });
     println!(
-        "  {count} deployments of {} apps, each with a monitor of its own: pushed in {:.0} s, all followed after {:.0} s",
+        "  {count} deployments of {} apps, each with a monitor of its own: pushed in {:.0} s, all followed after {:.0} s; {gave_up} \
+         pushes found by `afterpush resume` because the disk was too slow for the hook",
         applications.len(),
         pushed.as_secs_f64(),
         began.elapsed().as_secs_f64()
     );
+    let runs = || applications.iter().flat_map(|application| application.groups.iter().flatten());
     let log = |run: &Run| fs::read_to_string(run.directory.join("monitor.log")).unwrap_or_default();
     let placeless = runs().filter(|run| log(run).contains("without a place")).count();
     println!(
@@ -125,20 +147,35 @@ fn application<'a>(simulator: &Simulator, sandbox: &'a Sandbox, number: usize) -
     for run in groups.iter().flatten() {
         simulator.deploy(&app, &run.commit).set_phase("BUILDING");
     }
-    Application { project, app, groups }
+    Application { sandbox, project, app, account: format!("account-{}", number % ACCOUNTS), groups, gave_up: false }
 }
 
 /// Pushes all commits of a repository at once, each to a branch of its own.
-fn push(application: &mut Application<'_>, number: usize) {
+fn push(application: &mut Application<'_>) {
     let commits = application.groups.iter().flatten().map(|run| &run.commit);
     let refs = commits.enumerate().map(|(at, commit)| format!("{commit}:refs/heads/{at}"));
     let mut push = application.project.push_command(&["--quiet", "origin"]);
-    push.args(refs).env("DIGITALOCEAN_ACCESS_TOKEN", format!("account-{}", number % ACCOUNTS));
-    let said = Said::of(&mut push);
+    let said = Said::of(push.args(refs).env("DIGITALOCEAN_ACCESS_TOKEN", &application.account));
     assert_eq!(said.code, Some(0), "{said:?}");
-    for run in application.groups.iter_mut().flatten() {
-        run.directory = application.project.runs(&run.commit).remove(0);
-    }
+    application.gave_up = said.stderr.contains("`afterpush resume` tries again");
+}
+
+/// Tells whether all deployments of an application are followed.
+fn is_followed(application: &mut Application<'_>) -> bool {
+    let Application { project, groups, .. } = application;
+    groups.iter_mut().flatten().all(|run| {
+        if run.directory.as_os_str().is_empty() {
+            run.directory = project.runs(&run.commit).pop().unwrap_or_default();
+        }
+        word(run, "status.json", "phase") == "deploying"
+    })
+}
+
+fn resume(application: &Application<'_>) {
+    let Application { project, sandbox, account, .. } = application;
+    let mut resume = sandbox.command(sandbox.program("afterpush"), &project.work);
+    let said = Said::of(resume.arg("resume").env("DIGITALOCEAN_ACCESS_TOKEN", account));
+    assert_eq!(said.code, Some(0), "{said:?}");
 }
 
 /// Ends the deployments group by group, and prints how many verdicts are wrong and how late they came.
