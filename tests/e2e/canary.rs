@@ -305,11 +305,15 @@ impl<'a> Run<'a> {
                 let _ = kill(Pid::from_raw(pid), signal);
                 has_ended(pid)
             });
-            let mut resume = self.sandbox.command("/bin/sh", &project.work);
-            resume.args(["-c", "ulimit -c unlimited; exec \"$@\"", "sh"]);
-            let said = Said::of(self.with_secrets(resume.arg(self.sandbox.program("afterpush")).arg("resume")));
-            assert_eq!(said.code, Some(0), "{said:?}");
-            self.search("the output of resume", format!("{}{}", said.stdout, said.stderr).as_bytes());
+            // Threads of the dead one may hold its lock for a moment; until they have gone, nobody takes its place.
+            wait_until("a monitor in its place", || {
+                let mut resume = self.sandbox.command("/bin/sh", &project.work);
+                resume.args(["-c", "ulimit -c unlimited; exec \"$@\"", "sh"]);
+                let said = Said::of(self.with_secrets(resume.arg(self.sandbox.program("afterpush")).arg("resume")));
+                assert_eq!(said.code, Some(0), "{said:?}");
+                self.search("the output of resume", format!("{}{}", said.stdout, said.stderr).as_bytes());
+                !self.sandbox.monitors().is_empty()
+            });
         }
         monitor_of(&self.sandbox);
         self.simulator.deploy(&self.app, commit).fail_build("error: no\n");
