@@ -4,6 +4,11 @@
 //! cleanup, what `resume`, `stop` and `deploy-status` do with a run, and the reading of git. Simulated are time, network, vendor, disk and
 //! the processes. A failing seed is printed and replays exactly.
 //!
+//! It is known to find: a lock that two can hold, more monitors than are allowed, a place that is given to nobody, a push of a run that
+//! is never taken up, a result of an earlier push that stands for a later one, a request that is announced before it is synced, a dead
+//! monitor that is taken for a living one, a proof that names another commit, a push that is taken for containing another, and a
+//! deadline that is not kept.
+//!
 //! `AFTERPUSH_SIMULATION_SEED=n` plays one world and prints its steps; `AFTERPUSH_SIMULATION_SECONDS=n` plays as many as fit.
 
 #![allow(

@@ -53,6 +53,10 @@ impl Successor {
 
     fn outcome_of(&self, store: &RepositoryStore, request: &Request, commit: &CommitId) -> Option<OutcomeWord> {
         let run = store.run(commit, &request.remote, &request.ref_name);
-        run.result().ok().flatten().and_then(|result| result.outcome.outcome)
+        let result = run.result().ok().flatten()?;
+        let word = result.outcome.outcome?;
+        // What the later push was not for has not gone live with it: our own answers decide about that target.
+        let is_partial = result.targets.iter().any(|target| target.outcome.outcome == Some(OutcomeWord::Skipped));
+        (!(word.is_live() && is_partial)).then_some(word)
     }
 }
