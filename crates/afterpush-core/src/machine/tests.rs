@@ -336,8 +336,12 @@ fn round(world: &mut World, checks: Vec<Result<CheckObservation, Fault>>) {
 }
 
 fn health_stage(world: &World) -> crate::file::StageReport {
+    stage_report(world, 2)
+}
+
+fn stage_report(world: &World, index: usize) -> crate::file::StageReport {
     let mut reports = world.state.target_reports(|_| jiff::Timestamp::UNIX_EPOCH);
-    reports.remove(0).stages.remove(2)
+    reports.remove(0).stages.remove(index)
 }
 
 #[test]
@@ -460,7 +464,9 @@ fn an_answer_that_another_monitor_had_is_asked_for_anew_when_it_is_as_old_as_the
 #[test]
 fn trouble_to_the_end_is_a_timeout_that_says_so() {
     let mut world = World::landed(vec![target()]);
+    assert_eq!(stage_report(&world, 0).summary, "not asked yet");
     let outcome = world.run(|_, _| Err(Fault::new(FaultKind::Transient, "answered 500")));
+    assert_eq!(stage_report(&world, 0).summary, "no answer yet");
     assert_eq!(outcome, Outcome::TimedOut { phase: Phase::AwaitingDeployment });
     assert!(world.state.reason().unwrap().contains("answered 500"));
 }
