@@ -1,7 +1,12 @@
 //! What the answers of the health checks mean: each check has a row of passes of its own, and the stage passes when all
 //! rows are long enough at the same time.
 
-use super::{event::Moment, plan::CheckPlan, target::Target};
+use super::{
+    event::Moment,
+    plan::CheckPlan,
+    stage::{NOT_ASKED, no_longer_unasked},
+    target::Target,
+};
 use crate::{
     fault::Fault,
     file::CheckReport,
@@ -36,7 +41,7 @@ impl Check {
     pub(super) fn new(plan: CheckPlan) -> Self {
         Self {
             plan,
-            summary: "not asked yet".to_owned(),
+            summary: NOT_ASKED.to_owned(),
             commit: None,
             passes: 0,
             failures: 0,
@@ -81,6 +86,7 @@ impl Check {
             Err(fault) => {
                 // Trouble is not failure, but no pass either.
                 self.trouble = Some(fault);
+                no_longer_unasked(&mut self.summary);
                 self.flake();
                 return false;
             }

@@ -12,6 +12,17 @@ use crate::{
 /// An answer that has not come after this long is not waited for any more. The transport's own limits are far below.
 const LOST_ANSWER: Duration = Duration::from_secs(120);
 
+/// What stands where nothing was asked, and where that had no answer.
+pub(super) const NOT_ASKED: &str = "not asked yet";
+const NO_ANSWER: &str = "no answer yet";
+
+/// After trouble.
+pub(super) fn no_longer_unasked(summary: &mut String) {
+    if summary == NOT_ASKED {
+        NO_ANSWER.clone_into(summary);
+    }
+}
+
 /// One stage of one target.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stage {
@@ -30,7 +41,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(plan: &StagePlan, policy_interval: Duration) -> Self {
         let (verdict, summary) = match plan {
-            StagePlan::Ask => (Verdict::Pending, "not asked yet".to_owned()),
+            StagePlan::Ask => (Verdict::Pending, NOT_ASKED.to_owned()),
             StagePlan::Unavailable(reason) => (Verdict::Unavailable, reason.clone()),
         };
         Self {
@@ -119,6 +130,7 @@ impl Stage {
             _ => 1,
         };
         self.trouble = Some((fault, count));
+        no_longer_unasked(&mut self.summary);
     }
 
     /// How many times in a row it was not found.

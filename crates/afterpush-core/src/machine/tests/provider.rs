@@ -102,7 +102,13 @@ fn an_answer_that_another_monitor_had_is_asked_for_anew_when_it_is_as_old_as_the
 #[test]
 fn trouble_to_the_end_is_a_timeout_that_says_so() {
     let mut world = World::landed(vec![target()]);
+    let summary = |world: &World| {
+        let mut reports = world.state.target_reports(|_| jiff::Timestamp::UNIX_EPOCH);
+        reports.remove(0).stages.remove(0).summary
+    };
+    assert_eq!(summary(&world), "not asked yet");
     let outcome = world.run(|_, _| Err(Fault::new(FaultKind::Transient, "answered 500")));
+    assert_eq!(summary(&world), "no answer yet");
     assert_eq!(outcome, Outcome::TimedOut { phase: Phase::AwaitingDeployment });
     assert!(world.state.reason().unwrap().contains("answered 500"));
 }
