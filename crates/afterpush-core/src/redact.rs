@@ -227,6 +227,11 @@ mod tests {
         assert_eq!(scrub("the main branch", &["main", ""]), "the main branch");
         assert_eq!(scrub("100% of größe %zz %", &["secret-token"]), "100% of größe %zz %");
         assert_eq!(scrub("a%+1bcdef", &["a\u{1}bcdef"]), "a%+1bcdef");
+        for near in ["secretXtoken", "sec+et token"] {
+            assert_eq!(scrub(near, &["secret token"]), near);
+        }
+        // The beginning of its Base64 alone is not the secret.
+        assert_eq!(scrub("cEBzcyB3L3J", &["p@ss w/rd+1"]), "cEBzcyB3L3J");
     }
 
     #[test]
