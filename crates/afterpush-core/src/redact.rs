@@ -217,6 +217,9 @@ mod tests {
         }
         assert_eq!(scrub("x=Pj4+Pz8/Pj4+;", &[">>>???>>>"]), "x=[redacted];");
         assert_eq!(scrub("x=Pj4-Pz8_Pj4-;", &[">>>???>>>"]), "x=[redacted];");
+        let long = "0123456789abcdefghijklmnopqrs";
+        let text = general_purpose::STANDARD.encode(format!("a{long}zzz"));
+        assert_eq!(scrub(&text, &[long]), format!("{}[redacted]enp6", &text[..2]), "all of it goes");
         let header = format!("Basic {}", general_purpose::STANDARD.encode(format!("user:{secret}")));
         let scrubbed = scrub(&header, &[secret]);
         assert!(scrubbed.contains(REDACTED) && scrubbed.len() < header.len(), "{scrubbed}");

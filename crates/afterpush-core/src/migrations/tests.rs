@@ -114,6 +114,7 @@ fn each_tool_tells_applied_from_pending_and_from_unknown_migrations() {
             .collect();
         let set = read(tool, path, &files(&paths)).unwrap();
         assert_eq!(set.migrations.len(), 2, "{tool:?}: {set:?}");
+        assert!(set.migrations.iter().all(|it| paths.contains(&it.path.as_str())), "{tool:?}: {set:?}");
         let none = compare(&set, &[]);
         assert_eq!((none.applied, none.pending.len()), (0, 2), "{tool:?}: {none:?}");
         let standing = compare(&set, &[first, third]);
@@ -187,6 +188,7 @@ fn djangos_apps_are_told_apart_and_squashed_migrations_stand_for_others() {
     ];
     let set = read(Tool::Django, "", &tree).unwrap();
     assert_eq!(set.migrations.len(), 4, "{set:?}");
+    assert!(set.migrations.iter().all(|it| tree.iter().any(|file| file.path == it.path)), "{set:?}");
     let parents: Vec<_> = set.migrations.iter().flat_map(|it| &it.parents).collect();
     assert_eq!(parents, ["shop.0001_initial"]);
     let applied =
@@ -404,6 +406,11 @@ fn the_text_of_a_file_is_needed_only_where_it_holds_what_a_migration_is_called()
         ),
         (Tool::Drizzle, &["drizzle/meta/_journal.json"], &["drizzle/0000_a.sql", "drizzle/meta/0000_snapshot.json"]),
         (Tool::Typeorm, &["m/1-A.ts", "m/1-A.js"], &["m/1-A.sql"]),
+        (
+            Tool::Liquibase,
+            &["db/changelog/a.sql", "db/changelog/b.yml"],
+            &["db/changelog/readme.md", "db/changelog/LICENSE"],
+        ),
         (Tool::Prisma, &[], &["m/1_a/migration.sql"]),
         (Tool::Rails, &[], &["db/migrate/1_a.rb"]),
     ] {
