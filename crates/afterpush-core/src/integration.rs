@@ -153,6 +153,13 @@ mod tests {
     }
 
     #[test]
+    fn each_resolution_has_its_word() {
+        for (word, resolution) in Resolution::WORDS {
+            assert_eq!(resolution.word(), word);
+        }
+    }
+
+    #[test]
     fn the_first_rule_that_matches_counts() {
         let first = ConflictRule { resolve: Resolution::Ours, ..rule("a/*") };
         let rules = PushRules { conflicts: vec![first.clone(), rule("*.md")], ..PushRules::default() };

@@ -189,6 +189,7 @@ mod tests {
             assert!(said.is_push && !said.is_dry_run, "{line}");
         }
         assert!(read("git -C /x -c a=b push -n").is_dry_run);
+        assert!(read("git --no-pager push -n").is_dry_run);
         for dry in ["--dry-run --no", "--dry-run --no-drop", "--dry-run --no-dry-running"] {
             assert!(read(&format!("git push {dry}")).is_dry_run, "{dry}");
         }

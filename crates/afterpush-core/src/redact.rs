@@ -231,6 +231,9 @@ mod tests {
         }
         assert_eq!(scrub("x=Pj4+Pz8/Pj4+;", &[">>>???>>>"]), "x=[redacted];");
         assert_eq!(scrub("x=Pj4-Pz8_Pj4-;", &[">>>???>>>"]), "x=[redacted];");
+        let long = "0123456789abcdefghijklmnopqrs";
+        let text = general_purpose::STANDARD.encode(format!("a{long}zzz"));
+        assert_eq!(scrub(&text, &[long]), format!("{}[redacted]enp6", &text[..2]), "all of it goes");
         let header = format!("Basic {}", general_purpose::STANDARD.encode(format!("user:{secret}")));
         let scrubbed = scrub(&header, &[secret]);
         assert!(scrubbed.contains(REDACTED) && scrubbed.len() < header.len(), "{scrubbed}");
@@ -241,6 +244,11 @@ mod tests {
         assert_eq!(scrub("the main branch", &["main", ""]), "the main branch");
         assert_eq!(scrub("100% of größe %zz %", &["secret-token"]), "100% of größe %zz %");
         assert_eq!(scrub("a%+1bcdef", &["a\u{1}bcdef"]), "a%+1bcdef");
+        for near in ["secretXtoken", "sec+et token"] {
+            assert_eq!(scrub(near, &["secret token"]), near);
+        }
+        // The beginning of its Base64 alone is not the secret.
+        assert_eq!(scrub("cEBzcyB3L3J", &["p@ss w/rd+1"]), "cEBzcyB3L3J");
     }
 
     #[test]

@@ -94,5 +94,7 @@ mod tests {
         }
         assert_eq!(specs(&["refs/heads/*:"]).local_of("refs/heads/main"), None);
         assert_eq!(specs(&["ab*ba:x*"]).local_of("aba"), None);
+        assert_eq!(specs(&["refs/heads/main:"]).local_of("refs/heads/main"), None);
+        assert_eq!(specs(&[":refs/heads/main"]).remote_of("refs/heads/main"), None);
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn insert_missing(merged: &mut List, other: &List) -> Option<()> {
         let is_sibling = |it: &&&Entry| it.parent == entry.parent && it.section == entry.section;
         // What stands before it has been put in already.
         let before = entries[..index].iter().rev().find(is_sibling);
-        let after = entries[index + 1..].iter().filter(is_sibling).find(|it| known.contains(&it.key));
+        let after = entries[index..].iter().filter(is_sibling).find(|it| known.contains(&it.key));
         let (at, indent) = match (before, &entry.parent, after) {
             (Some(before), ..) => {
                 let place = position(merged, &before.key)?;

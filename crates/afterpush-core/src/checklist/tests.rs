@@ -105,6 +105,8 @@ fn ids_are_what_stands_first() {
         ("- [ ] write T1", None),
         ("- [ ] **two words** a", None),
         ("- [ ] A word", None),
+        ("- [ ] 12 a", None),
+        ("- [ ] -12 a", None),
         ("- [ ] #tag a", None),
     ] {
         let list = List::parse(entry);
@@ -132,6 +134,61 @@ fn an_entry_without_an_id_is_the_same_in_any_case_and_spacing_as_long_as_it_is_o
 fn a_line_that_is_not_indented_below_an_entry_is_none_of_its_own() {
     let (base, ours) = ("- [ ] T1 a\ntext\n", "- [ ] T1 a\nnew text\n");
     assert_eq!(merged(base, ours, "- [ ] T1 a\n- [ ] T2 b\ntext\n"), "- [ ] T1 a\n- [ ] T2 b\nnew text\n");
+}
+
+#[test]
+fn a_missing_entry_comes_behind_all_that_is_nested_in_its_predecessor() {
+    let base = "- [ ] T1 a\nend\n";
+    let ours = "- [ ] T1 a\n  - [ ] T2 b\n    - [ ] T4 d\nnew end\n";
+    let expected = "- [ ] T1 a\n  - [ ] T2 b\n    - [ ] T4 d\n- [ ] T3 c\nnew end\n";
+    assert_eq!(merged(base, ours, "- [ ] T1 a\n- [ ] T3 c\nend\n"), expected);
+}
+
+#[test]
+fn a_missing_child_is_indented_as_the_children_that_are_there() {
+    let (base, theirs) = ("- [ ] T0 z\n- [ ] T1 a\nend\n", "- [ ] T0 z\n- [ ] T1 a\n  - [ ] T3 c\nend\n");
+    let ours = "- [ ] T0 z\n- [ ] T1 a\n    - [ ] T2 b\nnew end\n";
+    let expected = "- [ ] T0 z\n- [ ] T1 a\n    - [ ] T3 c\n    - [ ] T2 b\nnew end\n";
+    assert_eq!(merged(base, ours, theirs), expected);
+    let ours = "- [ ] T0 z\n- [ ] T1 a\nnew end\n";
+    assert_eq!(merged(base, ours, theirs), "- [ ] T0 z\n- [ ] T1 a\n  - [ ] T3 c\nnew end\n");
+}
+
+#[test]
+fn an_empty_line_does_not_end_what_is_nested_and_a_line_of_text_does() {
+    let parents = |text: &str| List::parse(text).entries().map(|entry| entry.parent.is_some()).collect::<Vec<_>>();
+    assert_eq!(parents("- [ ] a\n\n  - [ ] b\n"), [false, true]);
+    assert_eq!(parents("- [ ] a\ntext\n  - [ ] b\n"), [false, false]);
+    assert_eq!(parents("- [ ] a\n  text\n  - [ ] b\n"), [false, true]);
+}
+
+#[test]
+fn the_first_entry_of_a_section_comes_behind_the_empty_line_below_its_heading() {
+    let base = "# A\n\n# B\n\n- [ ] T2 b\n\nend\n";
+    let theirs = "# A\n\n- [ ] T1 a\n\n# B\n\n- [ ] T2 b\n\nend\n";
+    let both = merged(base, &base.replace("end", "new end"), theirs);
+    assert!(both.starts_with("# A\n\n- [ ] T1 a\n"), "{both}");
+}
+
+#[test]
+fn of_two_lists_that_differ_in_their_look_only_theirs_is_taken() {
+    assert_eq!(merge(None, "- [x] T1 a\n", "* [ ] T1 a\n").unwrap(), "* [x] T1 a\n");
+}
+
+#[test]
+fn an_id_that_stands_twice_is_for_a_person() {
+    let (twice, once) = ("- [ ] T1 a\n- [ ] T1 b\n", "- [x] T1 a\n");
+    assert_eq!((merge(None, twice, once), merge(None, once, twice)), (None, None));
+    // The same words twice are two entries.
+    let twice = merge(None, "- [ ] a\n- [ ] a\n", "- [ ] a\n- [x] a\n");
+    assert_eq!(twice.unwrap(), "- [ ] a\n- [x] a\n");
+}
+
+#[test]
+fn a_number_of_up_to_nine_digits_begins_an_entry() {
+    let entries = |text: &str| List::parse(text).entries().count();
+    assert_eq!((entries("123456789. [ ] a\n"), entries("1234567890. [ ] a\n")), (1, 0));
+    assert_eq!((entries("1) [x] a\n"), entries("1- [x] a\n"), entries("-[x] a\n")), (1, 0, 0));
 }
 
 #[test]

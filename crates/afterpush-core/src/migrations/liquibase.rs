@@ -104,7 +104,6 @@ fn change_set(
         id: format!("{id}::{author}::{}", stored_path.as_deref().unwrap_or(&file.path)),
         name: format!("{author}:{id} in {}", file.path),
         path: file.path.clone(),
-        repeatable: is_true("runOnChange") || is_true("runAlways"),
         // These depend on how Liquibase is called and on what it finds.
         optional: ["context", "contextFilter", "labels", "dbms"].into_iter().any(given) || is_true("ignore"),
         ..Migration::default()

@@ -114,6 +114,7 @@ fn each_tool_tells_applied_from_pending_and_from_unknown_migrations() {
             .collect();
         let set = read(tool, path, &files(&paths)).unwrap();
         assert_eq!(set.migrations.len(), 2, "{tool:?}: {set:?}");
+        assert!(set.migrations.iter().all(|it| paths.contains(&it.path.as_str())), "{tool:?}: {set:?}");
         let none = compare(&set, &[]);
         assert_eq!((none.applied, none.pending.len()), (0, 2), "{tool:?}: {none:?}");
         let standing = compare(&set, &[first, third]);
@@ -187,6 +188,7 @@ fn djangos_apps_are_told_apart_and_squashed_migrations_stand_for_others() {
     ];
     let set = read(Tool::Django, "", &tree).unwrap();
     assert_eq!(set.migrations.len(), 4, "{set:?}");
+    assert!(set.migrations.iter().all(|it| tree.iter().any(|file| file.path == it.path)), "{set:?}");
     let parents: Vec<_> = set.migrations.iter().flat_map(|it| &it.parents).collect();
     assert_eq!(parents, ["shop.0001_initial"]);
     let applied =
@@ -260,6 +262,9 @@ fn flyways_history_is_read_to_its_end() {
     assert_eq!(compare(&set, &undone).applied, 0);
     let baseline = rows(&[&["1", "1.2", "<< baseline >>", "BASELINE", "<< baseline >>", "1"]]);
     assert_eq!(compare(&set, &baseline).pending, ["V2_0__c.sql", "R__view_of_all.sql"]);
+    let between = rows(&[&["1", "1.5", "<< baseline >>", "BASELINE", "<< baseline >>", "1"]]);
+    let standing = compare(&set, &between);
+    assert_eq!((standing.applied, standing.unknown), (2, Vec::new()), "a baseline is no migration");
 }
 
 #[test]
@@ -301,6 +306,8 @@ fn liquibases_change_sets_are_found_in_all_four_formats() {
     assert_eq!(standing.applied, 2);
     assert_eq!(standing.pending, ["ann:1 in db/changelog/b.xml"], "the one with a context is no lack");
     assert_eq!((failed(&standing).len(), standing.unknown), (1, vec!["ann:9 in changelog/c.yaml".to_owned()]));
+    let elsewhere = compare(&set, &rows(&[&["1", "ann", "log/a.sql", "EXECUTED"]]));
+    assert_eq!((elsewhere.applied, elsewhere.unknown.len()), (0, 1), "whole names of directories are compared");
     assert!(read(Tool::Liquibase, "", &[file("a.xml", "<databaseChangeLog>")]).is_err());
 }
 
@@ -373,16 +380,66 @@ fn tools_that_share_names_are_told_apart_by_what_lies_around_them() {
         of(&["src/main/resources/db/changelog/changelog-master.xml"], ""),
         ["liquibase src/main/resources/db/changelog"]
     );
+    for (path, found) in [
+        ("db/changelog/2026/changelog-a.xml", "liquibase db/changelog"),
+        ("db/liquibase/2026/changelog.yaml", "liquibase db/liquibase"),
+    ] {
+        assert_eq!(of(&[path], ""), [found]);
+    }
     assert_eq!(
         of(&["prisma/migrations/migration_lock.toml", "api/db/migrate/1_a.rb"], ""),
         ["prisma prisma/migrations", "rails api/db/migrate"]
     );
     for foreign in [
+        "db/migrate/helper.rb",
+        "db/other/1_a.rb",
+        "database/migrations/helper.php",
+        "app/migrations/2026_01_01_000000_a.php",
+        "priv/repo/migrations/.formatter.exs",
+        "priv/repo/migrations/helper.exs",
+        "src/migrations/helper.ts",
+        "src/migrations/2026-a.ts",
+        "other/20260101000000_a.js",
+        "V1__a.txt",
+        "Values.sql",
+        "docs/changelog.xml",
+        "db/changelog/readme.md",
+        "shop/migrations/__init__.py",
+        "migrations/a_1.sql",
+        "sql/1_a.up.sql",
         "node_modules/x/migrations/20260101000000_a.js",
         "tests/db/migrate/1_a.rb",
         ".cache/migrations/20260101000000-a.js",
     ] {
         assert_eq!(of(&[foreign], ""), [""; 0], "{foreign}");
+    }
+}
+
+#[test]
+fn the_text_of_a_file_is_needed_only_where_it_holds_what_a_migration_is_called() {
+    for (tool, needed, not_needed) in [
+        (Tool::Alembic, &["alembic/versions/a.py"][..], &["alembic/README", "a.sql"][..]),
+        (
+            Tool::Django,
+            &["shop/migrations/0001_a.py", "apps.py", "shop/apps.py"],
+            &["shop/models.py", "shop/myapps.py", "shop/migrations/a.sql"],
+        ),
+        (Tool::Drizzle, &["drizzle/meta/_journal.json"], &["drizzle/0000_a.sql", "drizzle/meta/0000_snapshot.json"]),
+        (Tool::Typeorm, &["m/1-A.ts", "m/1-A.js"], &["m/1-A.sql"]),
+        (
+            Tool::Liquibase,
+            &["db/changelog/a.sql", "db/changelog/b.yml"],
+            &["db/changelog/readme.md", "db/changelog/LICENSE"],
+        ),
+        (Tool::Prisma, &[], &["m/1_a/migration.sql"]),
+        (Tool::Rails, &[], &["db/migrate/1_a.rb"]),
+    ] {
+        for path in needed {
+            assert!(tool.reads(path), "{tool:?} {path}");
+        }
+        for path in not_needed {
+            assert!(!tool.reads(path), "{tool:?} {path}");
+        }
     }
 }
 
