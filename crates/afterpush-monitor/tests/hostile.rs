@@ -119,10 +119,9 @@ async fn every_kind_hears_a_fault(harm: Harm, program: &str) {
             Ok(Reply::Observation(seen)) if seen == ProviderObservation::default() => String::new(),
             Ok(reply) => panic!("{harm:?}: {kind} took it for an answer: {reply:?}"),
         };
-        // A busy server may not have listened yet when the limit has passed.
-        wait_until(&format!("{harm:?}: the question of {kind}; {said}"), || {
-            kind == "command" || server.asked() > before.0
-        });
+        // Where the limit is near, a busy machine may not even have asked.
+        let asked = || kind == "command" || limit == NEAR || server.asked() > before.0;
+        wait_until(&format!("{harm:?}: the question of {kind}; {said}"), asked);
         assert!(server.sent() - before.1 < MOST_TAKEN, "{harm:?}: {kind} took {} bytes", server.sent() - before.1);
         let is_bad = |c: char| c.is_control() || is_misleading(c);
         assert!(!said.contains(is_bad), "{harm:?}: {kind}: {said:?}");
