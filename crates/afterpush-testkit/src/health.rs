@@ -2,16 +2,16 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::TcpStream,
     sync::{Arc, Mutex, MutexGuard},
-    thread::JoinHandle,
 };
+
+use crate::listener::Listener;
 
 /// The application.
 pub struct App {
-    address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
-    thread: Option<JoinHandle<()>>,
+    listener: Listener,
 }
 
 #[derive(Default)]
@@ -22,32 +22,22 @@ struct Shared {
     status: u16,
     headers: Vec<String>,
     asked: usize,
-    ended: bool,
 }
 
 impl App {
     /// Starts it; it is healthy and names no commit.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Mutex::new(Shared { status: 200, ..Shared::default() }));
         let served = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if lock(&served).ended {
-                    break;
-                }
-                let _ = answer(stream, &served);
-            }
-        });
-        Self { address, shared, thread: Some(thread) }
+        let listener = Listener::start(move |stream| drop(answer(stream, &served)));
+        Self { shared, listener }
     }
 
     /// Where it answers.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.listener.url()
     }
 
     /// From now on it is healthy and this commit.
@@ -82,17 +72,6 @@ impl App {
     #[must_use]
     pub fn asked(&self) -> usize {
         lock(&self.shared).asked
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        lock(&self.shared).ended = true;
-        // Wakes the listener, which then sees the end.
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

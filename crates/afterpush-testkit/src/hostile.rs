@@ -4,13 +4,15 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::TcpStream,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
 use flate2::{Compression, write::GzEncoder};
+
+use crate::listener::Listener;
 
 /// As long as the longest body claims to be.
 const TEN_GIB: u64 = 10 << 30;
@@ -38,9 +40,8 @@ pub enum Harm {
 
 /// The server. It ends when it is dropped.
 pub struct Server {
-    address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
-    thread: Option<JoinHandle<()>>,
+    listener: Listener,
 }
 
 struct Shared {
@@ -55,22 +56,15 @@ impl Server {
     /// Starts one that does this harm to whoever asks.
     #[must_use]
     pub fn start(harm: Harm) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
         let shared = Shared { harm, heard: Vec::new(), asked: 0, sent: 0, ended: false };
         let shared = Arc::new(Mutex::new(shared));
         let served = Arc::clone(&shared);
-        let thread = thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if lock(&served).ended {
-                    break;
-                }
-                let served = Arc::clone(&served);
-                // Ends when the client hangs up, which is the one good answer to harm.
-                thread::spawn(move || serve(stream, &served));
-            }
+        let listener = Listener::start(move |stream| {
+            let served = Arc::clone(&served);
+            // Ends when the client hangs up, which is the one good answer to harm.
+            thread::spawn(move || serve(stream, &served));
         });
-        Self { address, shared, thread: Some(thread) }
+        Self { shared, listener }
     }
 
     /// One that answers with an empty JSON object, for watching that nobody comes.
@@ -87,7 +81,7 @@ impl Server {
     /// Where it answers.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.listener.url()
     }
 
     /// Everything that it was ever sent.
@@ -111,12 +105,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Those who are being harmed are let go.
         lock(&self.shared).ended = true;
-        // Wakes the listener, which then sees the end.
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

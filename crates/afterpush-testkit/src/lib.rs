@@ -11,6 +11,7 @@ pub mod git_server;
 pub mod health;
 pub mod hostile;
 pub mod line;
+mod listener;
 pub mod managers;
 pub mod migration_tools;
 pub mod nginx;

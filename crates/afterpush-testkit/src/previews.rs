@@ -3,19 +3,19 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::TcpStream,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
+use crate::listener::Listener;
+
 /// The host.
 pub struct Previews {
-    address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
-    thread: Option<JoinHandle<()>>,
+    listener: Listener,
 }
 
 #[derive(Default)]
@@ -23,7 +23,6 @@ struct Shared {
     /// Newest first.
     deployments: Vec<Deployment>,
     asked: usize,
-    ended: bool,
 }
 
 struct Deployment {
@@ -37,25 +36,16 @@ impl Previews {
     /// Starts it without any deployment.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Mutex::new(Shared::default()));
         let served = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if lock(&served).ended {
-                    break;
-                }
-                let _ = answer(stream, &served);
-            }
-        });
-        Self { address, shared, thread: Some(thread) }
+        let listener = Listener::start(move |stream| drop(answer(stream, &served)));
+        Self { shared, listener }
     }
 
     /// Where its list is.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/deployments", self.address)
+        format!("{}/deployments", self.listener.url())
     }
 
     /// Makes a deployment of a commit, which is `queued`, and goes through these states, each so long after now.
@@ -68,17 +58,6 @@ impl Previews {
     #[must_use]
     pub fn asked(&self) -> usize {
         lock(&self.shared).asked
-    }
-}
-
-impl Drop for Previews {
-    fn drop(&mut self) {
-        lock(&self.shared).ended = true;
-        // Wakes the listener, which then sees the end.
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

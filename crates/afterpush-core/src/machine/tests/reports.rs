@@ -26,10 +26,7 @@ fn a_run_says_what_it_waits_for_from_the_push_to_the_end() {
     world.tell(EventKind::PusherGone { exit: None });
     world.tell(EventKind::LookedLocally(LocalLook::NotSeen));
     world.tell(EventKind::LookedAtRemote(RemoteLook::Unknown("no network".to_owned())));
-    assert_eq!(
-        waits_for(&world),
-        "waiting for a proof that the push landed; the remote could not be asked: no network"
-    );
+    assert_eq!(waits_for(&world), "waiting for a proof that the push landed; the remote does not tell: no network");
     world.tell(EventKind::LookedLocally(LocalLook::Landed(PushProof::Reflog)));
     assert_eq!((world.state.phase(), report(&world).phase), (Phase::AwaitingDeployment, Phase::AwaitingDeployment));
     assert_eq!(waits_for(&world), "provider: not asked yet");
