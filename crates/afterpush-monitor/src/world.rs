@@ -102,6 +102,8 @@ impl<'a, S: Surroundings> World<'a, S> {
                         Relation::Same => RemoteLook::Landed,
                         Relation::Contains if contained_before => RemoteLook::Elsewhere,
                         Relation::Contains => RemoteLook::Contains,
+                        // Where it was before the push, or at something that is known not to contain it.
+                        Relation::Other if request.previous.as_ref() == Some(&there) => RemoteLook::Elsewhere,
                         Relation::Other if is_known(git.as_ref().as_ref(), &there) => RemoteLook::Elsewhere,
                         Relation::Other => RemoteLook::Unfamiliar,
                     },

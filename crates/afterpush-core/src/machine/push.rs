@@ -55,7 +55,10 @@ pub(super) struct Push {
     look_due: Duration,
     remote: RemoteQuestion,
     misses: u32,
+    /// Why the remote did not tell, at the newest look.
     pub(super) last_unknown: Option<String>,
+    /// It could not be asked at all, at the newest look.
+    is_unreachable: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,14 +101,15 @@ impl Push {
             remote: RemoteQuestion::NotYet,
             misses: 0,
             last_unknown: None,
+            is_unreachable: false,
         }
     }
 
     /// A new push of the same commit began: its process is watched instead.
     pub(super) fn begin_again(&mut self, now: Duration, has_pusher: bool) {
         if self.proof.is_none() {
-            let unknown = self.last_unknown.take();
-            *self = Self { began: now, last_unknown: unknown, ..Self::new(has_pusher) };
+            let (unknown, is_unreachable) = (self.last_unknown.take(), self.is_unreachable);
+            *self = Self { began: now, last_unknown: unknown, is_unreachable, ..Self::new(has_pusher) };
             if let Some(gone) = &mut self.gone {
                 gone.at = now;
             }
@@ -180,7 +184,7 @@ impl Push {
             // A ref that is at the commit may have been there before. It counts when git says that it succeeded, or when the
             // remote cannot be asked and git does not say that it failed.
             (LocalLook::Landed(proof), Some(gone))
-                if gone.exit == Some(0) || (self.last_unknown.is_some() && !gone.failed_by_itself()) =>
+                if gone.exit == Some(0) || (self.is_unreachable && !gone.failed_by_itself()) =>
             {
                 Finding::Landed(proof)
             }
@@ -206,15 +210,18 @@ impl Push {
             RemoteLook::Contains if !failed => Finding::Landed(PushProof::RemoteContains),
             RemoteLook::Unknown(why) => {
                 self.last_unknown = Some(why);
+                self.is_unreachable = true;
                 Finding::Nothing
             }
             // Somebody may have pushed on top of ours at once.
             RemoteLook::Unfamiliar if !failed => {
                 self.last_unknown = Some("it has the ref at a commit that is not in this repository".to_owned());
+                self.is_unreachable = false;
                 Finding::Nothing
             }
             RemoteLook::Contains | RemoteLook::Elsewhere | RemoteLook::Unfamiliar => {
                 self.last_unknown = None;
+                self.is_unreachable = false;
                 let Some(gone) = self.gone else {
                     return Finding::Nothing;
                 };

@@ -66,6 +66,10 @@ fn a_tracking_ref_that_may_have_been_there_before_is_the_weakest_witness() {
         let effects = world.tell(tracking());
         assert_eq!(world.state.push_proof(), alone, "{exit:?}");
         assert_eq!(effects.contains(&Effect::LookAtRemote), alone.is_none(), "{exit:?}");
+        // The remote was asked, and does not have the ref at this commit.
+        world.tell(EventKind::LookedAtRemote(RemoteLook::Unfamiliar));
+        world.tell(tracking());
+        assert_eq!(world.state.push_proof(), alone, "{exit:?}");
         world.tell(EventKind::LookedAtRemote(RemoteLook::Unknown("no network".to_owned())));
         world.tell(tracking());
         assert_eq!(world.state.push_proof(), with_deaf_remote, "{exit:?}");
