@@ -8,7 +8,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::scene::{Scene, TARGET};
+use crate::scene::{Scene, TARGET, has_ended};
 
 const TWO: &str = "first_interval = \"100ms\"\nslow_interval = \"300ms\"\nmonitors = 2\n";
 
@@ -38,10 +38,11 @@ fn every_branch() -> String {
 }
 
 fn kill_all(sandbox: &Sandbox) {
-    for pid in sandbox.monitors() {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    let monitors = sandbox.monitors();
+    for pid in &monitors {
+        let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
     }
-    wait_until("the monitors' end", || sandbox.monitors().is_empty());
+    wait_until("the monitors' end", || monitors.iter().all(|pid| has_ended(*pid)));
 }
 
 #[test]

@@ -75,8 +75,9 @@ pub(crate) fn end_monitor(sandbox: &Sandbox, signal: Signal) {
 }
 
 /// Whether a process holds nothing any more. Its arguments vanish before its files are closed, and with them the lock; only a
-/// zombie, or nobody, holds none.
+/// zombie without further threads, or nobody, holds none.
 pub(crate) fn has_ended(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']) && threads <= 1)
 }
