@@ -27,7 +27,7 @@ pub(crate) fn memory(_: &[usize]) {
     all_stages();
     let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
     wait_until("sleep", || {
-        fs::read_to_string(format!("/proc/{}/comm", sleeper.id())).is_ok_and(|name| name.trim() == "sleep")
+        fs::read_to_string(format!("/proc/{}/stat", sleeper.id())).is_ok_and(|stat| stat.contains("(sleep) S "))
     });
     println!("baseline, sleep(1): {:.1} MiB resident", held(sleeper.id(), "VmRSS"));
     let _ = sleeper.kill();
