@@ -261,7 +261,9 @@ fn tell_memory(pids: &[i32], available_before: f64) {
         pss / memory.len() as f64
     );
     let mut sleeper = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-    until("sleep", || fs::read_to_string(format!("/proc/{}/stat", sleeper.id())).is_ok_and(|stat| stat.contains("(sleep) S ")));
+    until("sleep", || {
+        fs::read_to_string(format!("/proc/{}/stat", sleeper.id())).is_ok_and(|stat| stat.contains("(sleep) S "))
+    });
     if let Some(memory) = process::memory(i32::try_from(sleeper.id()).unwrap()) {
         println!("  baseline, one sleep(1): {:.2} MiB, {:.2} of it its own", memory.proportional, memory.private);
     }
