@@ -10,6 +10,7 @@ use std::{
 };
 
 use afterpush_testkit::{
+    canary::holds,
     digitalocean::{PLAIN_SECRET, Simulator},
     git_server::GitServer,
     health::App,
@@ -203,7 +204,7 @@ impl<'a> Run<'a> {
         for secret in &self.secrets {
             self.tally.searches.fetch_add(1, Ordering::Relaxed);
             for form in &secret.forms {
-                if contains(text, form) {
+                if holds(text, form) {
                     self.tally.leaks.fetch_add(1, Ordering::Relaxed);
                     let shown = String::from_utf8_lossy(text);
                     let at = shown.find(form.as_str()).unwrap_or_default();
@@ -398,7 +399,7 @@ impl<'a> Run<'a> {
             assert!(!name.starts_with("core"), "{} is a core file", path.display());
             let text = fs::read(&path).unwrap_or_default();
             self.search(&path.display().to_string(), &text);
-            assert!(!contains(&text, PLAIN_SECRET), "the app's environment stands in {}", path.display());
+            assert!(!holds(&text, PLAIN_SECRET), "the app's environment stands in {}", path.display());
         }
     }
 
@@ -434,10 +435,6 @@ impl<'a> Run<'a> {
 
 fn padded(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
-}
-
-fn contains(text: &[u8], word: &str) -> bool {
-    text.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
 #[test]

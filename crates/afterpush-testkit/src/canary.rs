@@ -34,6 +34,8 @@ pub fn found_in_processes(canary: &str) -> Vec<PathBuf> {
     files.filter(|file| fs::read(file).is_ok_and(|text| holds(&text, canary))).collect()
 }
 
-fn holds(text: &[u8], canary: &str) -> bool {
+/// Whether a text, of whatever bytes, has the canary in it.
+#[must_use]
+pub fn holds(text: &[u8], canary: &str) -> bool {
     text.windows(canary.len()).any(|window| window == canary.as_bytes())
 }
