@@ -30,6 +30,11 @@ use std::{
     collections::BTreeMap,
     env,
     path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -48,6 +53,34 @@ fn story(seed: u64) -> Story {
     // The name has the same length every time; only its digits differ, and nothing sorts by them.
     let directory = TempDir::with_prefix_in("afterpush-simulation-", place).unwrap();
     play(seed, directory.path())
+}
+
+/// What all worlds together did.
+#[derive(Default)]
+struct Total {
+    seeds: u64,
+    steps: u64,
+    checks: u64,
+    lives: u64,
+    refused: u64,
+    outcomes: BTreeMap<&'static str, u64>,
+    violated: Option<(u64, Story)>,
+}
+
+impl Total {
+    fn add(&mut self, seed: u64, story: Story) {
+        self.seeds += 1;
+        self.steps += story.steps;
+        self.checks += story.checks;
+        self.lives += story.lives;
+        self.refused += story.refused;
+        for (outcome, count) in &story.outcomes {
+            *self.outcomes.entry(outcome).or_default() += count;
+        }
+        if story.violation.is_some() {
+            self.violated = Some((seed, story));
+        }
+    }
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -79,22 +112,28 @@ fn no_seed_breaks_a_promise() {
     }
     let (began, limit) = (Instant::now(), number("AFTERPUSH_SIMULATION_SECONDS").map(Duration::from_secs));
     let first = number("AFTERPUSH_SIMULATION_FIRST").unwrap_or(0);
-    let (mut seeds, mut steps, mut checks, mut lives, mut refused) = (0, 0, 0, 0, 0);
-    let mut outcomes = BTreeMap::new();
-    let is_more = |seeds: u64| limit.map_or(seeds < SEEDS, |limit| began.elapsed() < limit);
-    while is_more(seeds) {
-        let story = story(first + seeds);
-        if story.violation.is_some() {
-            fail(first + seeds, &story);
+    let (played, total) = (AtomicU64::new(0), Mutex::new(Total::default()));
+    let play_some = || {
+        loop {
+            let number = played.fetch_add(1, Ordering::Relaxed);
+            let is_more = limit.map_or(number < SEEDS, |limit| began.elapsed() < limit);
+            // The first violation ends the others as well.
+            if !is_more || total.lock().unwrap().violated.is_some() {
+                return;
+            }
+            let story = story(first + number);
+            total.lock().unwrap().add(first + number, story);
         }
-        seeds += 1;
-        steps += story.steps;
-        checks += story.checks;
-        lives += story.lives;
-        refused += story.refused;
-        for (outcome, count) in story.outcomes {
-            *outcomes.entry(outcome).or_insert(0) += count;
+    };
+    // A world is one thread's; several are played side by side.
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(play_some);
         }
+    });
+    let Total { seeds, steps, checks, lives, refused, outcomes, violated } = total.into_inner().unwrap();
+    if let Some((seed, story)) = violated {
+        fail(seed, &story);
     }
     println!(
         "{seeds} seeds, 0 violations, {:.0} s: {steps} steps, {checks} checks, {lives} monitors, {refused} changes refused by the disk",

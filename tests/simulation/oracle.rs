@@ -327,8 +327,11 @@ impl Case<'_> {
                 let says_gone = self.result.reason.as_deref().is_some_and(|reason| reason.contains("does not have"));
                 let is_there = forge.head(ref_name).is_some_and(|head| forge.contains(head, commit));
                 let moved = forge.had_in(ref_name, self.span()).any(|it| !forge.contains(it, commit));
+                // Moved back by the push, and forth by another one: nobody who looks then can tell.
+                let is_back =
+                    forge.had_in(ref_name, (self.since, self.since)).any(|it| Some(it) == forge.head(ref_name));
                 let was_accepted = forge.newest_push(ref_name, commit).is_some_and(|push| push.is_accepted);
-                has(!(says_gone && is_there && was_accepted) || moved, "the remote has it")
+                has(!(says_gone && is_there && was_accepted) || moved || is_back, "the remote has it")
             }
             OutcomeWord::Unauthorized => {
                 let is_refused =

@@ -90,7 +90,10 @@ impl World {
                 self.trace("the machine", "sleeps");
                 self.suspend(span);
             }
-            Action::SetClock(seconds) => self.set_clock(seconds),
+            Action::SetClock(seconds) => {
+                self.trace("somebody", &format!("sets the wall's clock by {seconds} s"));
+                self.set_clock(seconds);
+            }
             Action::Resume(clone) => self.resume(clone),
             Action::Look => self.look(),
             Action::Stop => self.stop(),
@@ -201,6 +204,7 @@ impl World {
                 remote_url: "https://git.example.invalid/shop.git".to_owned(),
                 previous: update.previous.clone(),
                 pushed_at: self.wall(),
+                boot_time: Some(self.boot_time()),
                 source: PushSource::Hook,
                 pusher: Some(Pusher {
                     process: ProcessId {

@@ -16,7 +16,12 @@ use std::{
     time::Duration,
 };
 
-use afterpush_core::{file::Request, id::CommitId, observation::ProviderObservation, policy::Policy};
+use afterpush_core::{
+    file::{BootTime, Request},
+    id::CommitId,
+    observation::ProviderObservation,
+    policy::Policy,
+};
 use afterpush_monitor::clock::Clocks;
 use afterpush_store::{Environment, Liveness, RunDirectory, disk};
 use jiff::Timestamp;
@@ -189,6 +194,11 @@ impl World {
 
     pub(crate) fn boot_id(&self) -> String {
         format!("boot-{}", self.boots.get())
+    }
+
+    pub(crate) fn boot_time(&self) -> BootTime {
+        let milliseconds = u64::try_from((self.time() - self.booted.get().0).as_millis()).unwrap_or(u64::MAX);
+        BootTime { boot_id: self.boot_id(), milliseconds }
     }
 
     pub(crate) fn is_calm(&self) -> bool {

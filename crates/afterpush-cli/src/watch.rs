@@ -6,6 +6,7 @@ use afterpush_core::{
     redact,
 };
 use afterpush_git::Git;
+use afterpush_store::process;
 
 use crate::{
     args::WatchArgs,
@@ -90,6 +91,7 @@ fn begin(context: &Context, revision: Option<&str>, commit: CommitId) -> Result<
         remote,
         previous: None,
         pushed_at: now(),
+        boot_time: process::boot_time().ok(),
         source: PushSource::Person,
         pusher: None,
         repository: context.repository()?.facts(),

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -129,7 +130,7 @@ impl Git {
         }
     }
 
-    /// Tells whether the ref's reflog says that a push set it to `commit` at `since_epoch_seconds` or later.
+    /// Tells whether the ref's reflog says that a push set it to `commit` within these epoch seconds.
     ///
     /// # Errors
     /// When the reflog exists and cannot be read.
@@ -137,7 +138,7 @@ impl Git {
         &self,
         full_ref: &str,
         commit: &CommitId,
-        since_epoch_seconds: i64,
+        epoch_seconds: RangeInclusive<i64>,
     ) -> Result<bool, GitError> {
         if RefName::parse(full_ref).is_err() {
             return Ok(false);
@@ -146,7 +147,7 @@ impl Git {
             Reader::Library(_) => read_reflog(&self.common_dir.join("logs").join(full_ref))?,
             Reader::Program(program) => program.reflog(full_ref)?,
         };
-        Ok(entries.iter().any(|entry| entry.is_push() && entry.commit == *commit && entry.at >= since_epoch_seconds))
+        Ok(entries.iter().any(|entry| entry.is_push() && entry.commit == *commit && epoch_seconds.contains(&entry.at)))
     }
 
     /// The newest pushes that the reflogs of all remote-tracking refs tell of, the newest first, at most `limit`.

@@ -14,7 +14,7 @@ use afterpush_core::{
     run::Outcome,
 };
 use afterpush_store::{
-    Recorded, Repository, RepositoryStore, RunDirectory, StoreError, Work, random_name, start_monitor,
+    Recorded, Repository, RepositoryStore, RunDirectory, StoreError, Work, process, random_name, start_monitor,
 };
 use jiff::Timestamp;
 use nix::unistd::setsid;
@@ -161,6 +161,7 @@ fn record(push: &Push, update: &RefUpdate) -> Result<(RunDirectory, Recorded), H
         remote_url: push.remote.url.clone(),
         previous: update.previous.clone(),
         pushed_at: Timestamp::now(),
+        boot_time: process::boot_time().ok(),
         source: push.source,
         pusher: push.pusher.clone(),
         repository: push.repository.facts(),

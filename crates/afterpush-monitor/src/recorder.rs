@@ -129,6 +129,11 @@ impl Recorder {
         self.heed(done);
     }
 
+    /// The id of the boot that this monitor runs in.
+    pub(crate) fn boot_id(&self) -> &str {
+        &self.monitor.process.boot_id
+    }
+
     /// One line for the monitor's log. The text must hold no secret.
     pub fn log(&mut self, line: &str) {
         if self.detail != Detail::Off {

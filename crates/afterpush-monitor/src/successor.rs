@@ -19,15 +19,21 @@ pub(crate) struct Successor {
 }
 
 impl Successor {
-    /// What is new about a later push since the last call.
-    pub(crate) fn news(&mut self, store: &RepositoryStore, request: &Request, git: Option<&Git>) -> Option<Newer> {
+    /// What is new about a later push since the last call. `this_boot` is the id of the boot that this runs in.
+    pub(crate) fn news(
+        &mut self,
+        store: &RepositoryStore,
+        request: &Request,
+        git: Option<&Git>,
+        this_boot: &str,
+    ) -> Option<Newer> {
         // Taken before the head is read: one that comes in between has another mark at the next look.
         let mark = store.head_mark(&request.remote, &request.ref_name)?;
         if self.own == Some(mark) {
             return None;
         }
         let head = store.head(&request.remote, &request.ref_name).ok()??;
-        if head.commit == request.commit || head.pushed_at <= request.pushed_at {
+        if head.commit == request.commit || !head.time().is_after(request.time(), this_boot) {
             self.own = Some(mark);
             return None;
         }

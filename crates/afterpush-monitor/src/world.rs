@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use afterpush_core::{
     fault::with_causes,
-    file::Head,
+    file::{Head, Request},
     id::CommitId,
     machine::{Answer, Effect, EventKind, LocalLook, PushProof, RemoteLook, State},
     observation::DatabaseObservation,
@@ -89,26 +89,12 @@ impl<'a, S: Surroundings> World<'a, S> {
     fn look_at_remote(&self) -> Pending {
         let request = self.recorder.borrow().request().clone();
         let git = Rc::clone(&self.git);
-        // A push that moves the ref back finds it containing the commit whether it landed or not.
-        let before = request.previous.as_ref().map(|id| relate(git.as_ref().as_ref(), id.as_str(), &request.commit));
-        let contained_before = before == Some(Relation::Contains);
         let asking = self.surroundings.ask_remote(&request);
         Box::pin(async move {
             EventKind::LookedAtRemote(match asking.await {
                 Err(why) => RemoteLook::Unknown(why),
-                Ok(output) => match read_ls_remote(&output, &request.ref_name) {
-                    Some(there) if there == request.commit => RemoteLook::Landed,
-                    Some(there) => match relate(git.as_ref().as_ref(), there.as_str(), &request.commit) {
-                        Relation::Same => RemoteLook::Landed,
-                        Relation::Contains if contained_before => RemoteLook::Elsewhere,
-                        Relation::Contains => RemoteLook::Contains,
-                        // Where it was before the push, or at something that is known not to contain it.
-                        Relation::Other if request.previous.as_ref() == Some(&there) => RemoteLook::Elsewhere,
-                        Relation::Other if is_known(git.as_ref().as_ref(), &there) => RemoteLook::Elsewhere,
-                        Relation::Other => RemoteLook::Unfamiliar,
-                    },
-                    None => RemoteLook::Elsewhere,
-                },
+                Ok(output) => read_ls_remote(&output, &request.ref_name)
+                    .map_or(RemoteLook::Elsewhere, |there| judge_head(git.as_ref().as_ref(), &request, &there)),
             })
         })
     }
@@ -145,6 +131,18 @@ impl<'a, S: Surroundings> World<'a, S> {
     }
 }
 
+impl<S: Surroundings> World<'_, S> {
+    /// Whether an earlier push of the ref says that it was later. Then the reflog's line of an earlier push of the same commit, which
+    /// has nothing but the wall's time, could pass for this one's.
+    fn was_clock_set_back(&self, recorder: &Recorder) -> bool {
+        let request = recorder.request();
+        let head = self.store.head(&request.remote, &request.ref_name).ok().flatten();
+        head.is_some_and(|head| {
+            head.pushed_at > request.pushed_at && request.time().is_after(head.time(), recorder.boot_id())
+        })
+    }
+}
+
 impl<S: Surroundings> Outside for World<'_, S> {
     fn elapsed(&self) -> Duration {
         self.clock.elapsed(self.surroundings.clocks())
@@ -163,8 +161,9 @@ impl<S: Surroundings> Outside for World<'_, S> {
         let Some(git) = self.git.as_ref() else { return LocalLook::NotSeen };
         let Some(tracking) = git.tracking_ref(&request.remote, &request.ref_name) else { return LocalLook::NotSeen };
         // Reflogs count whole seconds, and the push was seen before its reflog line was written.
-        let since = request.pushed_at.as_second() - 1;
-        if git.pushed_in_reflog(&tracking, &request.commit, since).unwrap_or(false) {
+        let times = request.pushed_at.as_second() - 1..=self.surroundings.now().as_second() + 1;
+        let is_noted = || git.pushed_in_reflog(&tracking, &request.commit, times).unwrap_or(false);
+        if !self.was_clock_set_back(&recorder) && is_noted() {
             return LocalLook::Landed(PushProof::Reflog);
         }
         // The ref alone could be from before the push; once `git push` has ended there is no better local witness.
@@ -185,9 +184,8 @@ impl<S: Surroundings> Outside for World<'_, S> {
     fn landed(&mut self) {
         let mut recorder = self.recorder.borrow_mut();
         let request = recorder.request();
-        let head =
-            Head { commit: request.commit.clone(), request_id: request.id.clone(), pushed_at: request.pushed_at };
-        let done = self.store.set_head(&request.remote, &request.ref_name, &head);
+        let head = Head::of(request);
+        let done = self.store.set_head(&request.remote, &request.ref_name, &head, recorder.boot_id());
         if let Err(error) = done {
             recorder.log(&with_causes(&error));
         }
@@ -216,9 +214,9 @@ impl<S: Surroundings> Outside for World<'_, S> {
             self.restarted = request.pusher.map(|pusher| self.surroundings.watch_pusher(pusher));
             events.push(EventKind::PushedAgain { has_pusher });
         }
-        if let Some(newer) = self.successor.news(&self.store, recorder.request(), self.git.as_ref().as_ref()) {
-            events.push(EventKind::Newer(newer));
-        }
+        let (request, git) = (recorder.request(), self.git.as_ref().as_ref());
+        let newer = self.successor.news(&self.store, request, git, recorder.boot_id());
+        events.extend(newer.map(EventKind::Newer));
         events
     }
 
@@ -237,12 +235,31 @@ impl<S: Surroundings> Outside for World<'_, S> {
     }
 }
 
-fn relate(git: Option<&Git>, seen: &str, commit: &CommitId) -> Relation {
-    git.map_or(Relation::Other, |git| git.relation(seen, commit))
+/// What it says about a push that the remote has the ref at this commit now.
+fn judge_head(git: Option<&Git>, request: &Request, there: &CommitId) -> RemoteLook {
+    let relation_of = |id: &CommitId| relate(git, id.as_str(), &request.commit);
+    if *there == request.commit {
+        return RemoteLook::Landed;
+    }
+    // Where it was: nothing has come since.
+    if request.previous.as_ref() == Some(there) {
+        return RemoteLook::Elsewhere;
+    }
+    match relation_of(there) {
+        Relation::Same => RemoteLook::Landed,
+        // The push moved the ref back: what came since contains the commit whether the push landed or not.
+        Relation::Contains if request.previous.as_ref().is_some_and(|id| relation_of(id) == Relation::Contains) => {
+            RemoteLook::Unclear("it has moved on to a commit that contains this one, as the one before the push did")
+        }
+        Relation::Contains => RemoteLook::Contains,
+        Relation::Other if git.is_some_and(|git| git.peel(there).is_some()) => RemoteLook::Elsewhere,
+        // Somebody may have pushed on top of ours at once.
+        Relation::Other => RemoteLook::Unclear("it has the ref at a commit that is not in this repository"),
+    }
 }
 
-fn is_known(git: Option<&Git>, commit: &CommitId) -> bool {
-    git.is_some_and(|git| git.peel(commit).is_some())
+fn relate(git: Option<&Git>, seen: &str, commit: &CommitId) -> Relation {
+    git.map_or(Relation::Other, |git| git.relation(seen, commit))
 }
 
 /// Raises "another commit" to "one that contains ours" where the repository's history says so.

@@ -214,6 +214,7 @@ mod tests {
             remote_url: String::new(),
             previous: None,
             pushed_at: Timestamp::from_second(second).unwrap(),
+            boot_time: None,
             source: PushSource::Hook,
             pusher: None,
             repository: RepositoryFacts { common_dir: "/x".into(), git_dir: "/x".into(), work_tree: None },

@@ -8,10 +8,13 @@ use std::{
 };
 
 use afterpush_core::{
-    file::{ProcessId, Pusher},
+    file::{BootTime, ProcessId, Pusher},
     push::read_push_arguments,
 };
-use nix::sys::prctl;
+use nix::{
+    sys::prctl,
+    time::{ClockId, clock_gettime},
+};
 
 /// How many processes may stand between a hook and its `git push`: five with lefthook, and some to spare.
 const GENERATIONS: usize = 16;
@@ -139,6 +142,16 @@ fn is_process(pid: i32) -> bool {
     };
     let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
     group.is_some_and(|group| group.trim().parse() == Ok(pid))
+}
+
+/// This moment by the clock that nobody sets.
+///
+/// # Errors
+/// When the clock or `/proc` is not there.
+pub fn boot_time() -> io::Result<BootTime> {
+    let since_boot = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
+    let milliseconds = u64::try_from(since_boot.as_millis()).map_err(io::Error::other)?;
+    Ok(BootTime { boot_id: boot_id()?, milliseconds })
 }
 
 pub(crate) fn boot_id() -> io::Result<String> {

@@ -163,15 +163,15 @@ impl RepositoryStore {
         Some(HeadMark { inode: found.ino(), changed_at: (found.ctime(), found.ctime_nsec()) })
     }
 
-    /// Notes the newest landed push of a ref, unless a newer one is known.
+    /// Notes the newest landed push of a ref, unless a newer one is known. `this_boot` is the id of the boot that this runs in.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written, or what is there cannot be read.
-    pub fn set_head(&self, remote: &str, ref_name: &RefName, head: &Head) -> Result<(), StoreError> {
+    pub fn set_head(&self, remote: &str, ref_name: &RefName, head: &Head, this_boot: &str) -> Result<(), StoreError> {
         let path = self.head_path(remote, ref_name);
         let is_newer = || -> Result<bool, StoreError> {
             let known: Option<Head> = read_json(&path)?;
-            Ok(known.is_none_or(|known| known.pushed_at < head.pushed_at))
+            Ok(known.is_none_or(|known| head.time().is_after(known.time(), this_boot)))
         };
         if !is_newer()? {
             return Ok(());

@@ -125,6 +125,7 @@ impl Adoption<'_> {
             remote: push.remote,
             previous: None,
             pushed_at,
+            boot_time: None,
             source: PushSource::Reflog,
             pusher: None,
             repository: self.repository.facts(),

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::{BootTime, PushTime, Request};
 use crate::id::CommitId;
 
 /// The newest landed push of one ref of one remote.
@@ -17,4 +18,26 @@ pub struct Head {
     pub request_id: String,
     /// When the push was seen.
     pub pushed_at: Timestamp,
+    /// The same by the clock that nobody sets, as the request has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_time: Option<BootTime>,
+}
+
+impl Head {
+    /// The head that a landed push is.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        Self {
+            commit: request.commit.clone(),
+            request_id: request.id.clone(),
+            pushed_at: request.pushed_at,
+            boot_time: request.boot_time.clone(),
+        }
+    }
+
+    /// When the push was seen, by both clocks.
+    #[must_use]
+    pub fn time(&self) -> PushTime<'_> {
+        PushTime { wall: self.pushed_at, boot: self.boot_time.as_ref() }
+    }
 }

@@ -6,6 +6,7 @@
 mod head;
 mod history;
 mod monitor_pid;
+mod push_time;
 mod report;
 mod request;
 mod schema;
@@ -13,6 +14,7 @@ mod schema;
 pub use head::Head;
 pub use history::HistoryLine;
 pub use monitor_pid::{MonitorPid, ProcessId};
+pub use push_time::{BootTime, PushTime};
 #[cfg(feature = "schema")]
 pub use report::report_schema;
 pub use report::{

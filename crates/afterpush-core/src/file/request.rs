@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ProcessId, Schema, SchemaName};
+use super::{BootTime, ProcessId, PushTime, Schema, SchemaName};
 use crate::id::{CommitId, RefName};
 
 /// One watched ref update of one push.
@@ -27,6 +27,9 @@ pub struct Request {
     pub previous: Option<CommitId>,
     /// When the push was seen.
     pub pushed_at: Timestamp,
+    /// The same by the clock that nobody sets; absent when the time was read from a reflog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_time: Option<BootTime>,
     /// Who saw it.
     pub source: PushSource,
     /// The `git push` process, while it is known.
@@ -41,6 +44,12 @@ impl Request {
     #[must_use]
     pub fn schema() -> Schema {
         Schema::current(SchemaName::Request)
+    }
+
+    /// When the push was seen, by both clocks.
+    #[must_use]
+    pub fn time(&self) -> PushTime<'_> {
+        PushTime { wall: self.pushed_at, boot: self.boot_time.as_ref() }
     }
 }
 

@@ -90,8 +90,8 @@ pub enum RemoteLook {
     Contains,
     /// It is at another commit, or does not exist.
     Elsewhere,
-    /// It is at a commit that this repository does not have: nobody here can say whether that one contains the pushed one.
-    Unfamiliar,
+    /// Where it is says nothing about the push, for this reason.
+    Unclear(&'static str),
     /// The remote could not be asked, for this reason.
     Unknown(String),
 }

@@ -213,13 +213,12 @@ impl Push {
                 self.is_unreachable = true;
                 Finding::Nothing
             }
-            // Somebody may have pushed on top of ours at once.
-            RemoteLook::Unfamiliar if !failed => {
-                self.last_unknown = Some("it has the ref at a commit that is not in this repository".to_owned());
+            RemoteLook::Unclear(why) if !failed => {
+                self.last_unknown = Some(why.to_owned());
                 self.is_unreachable = false;
                 Finding::Nothing
             }
-            RemoteLook::Contains | RemoteLook::Elsewhere | RemoteLook::Unfamiliar => {
+            RemoteLook::Contains | RemoteLook::Elsewhere | RemoteLook::Unclear(_) => {
                 self.last_unknown = None;
                 self.is_unreachable = false;
                 let Some(gone) = self.gone else {

@@ -15,13 +15,15 @@ fn a_push_is_found_in_the_reflog_and_a_fetch_is_not() {
         let git = open(work);
         let tracking = git.tracking_ref("origin", &branch("main")).unwrap();
         assert_eq!(tracking, "refs/remotes/origin/main", "{kind:?}");
-        let pushed = |name: &str, commit, since| git.pushed_in_reflog(name, commit, since).unwrap();
-        assert!(pushed(&tracking, &one, 0), "{kind:?}");
-        assert!(!pushed(&tracking, &two, 0), "{kind:?}: it went to another branch");
-        assert!(pushed("refs/remotes/origin/other", &two, 0), "{kind:?}");
-        assert!(!pushed(&tracking, &one, i64::MAX), "{kind:?}: long before");
-        assert!(!pushed("refs/remotes/origin/absent", &one, 0), "{kind:?}");
-        assert!(!pushed("../../etc/passwd", &one, 0), "{kind:?}");
+        let ever = 0..=i64::MAX;
+        let pushed = |name: &str, commit, times| git.pushed_in_reflog(name, commit, times).unwrap();
+        assert!(pushed(&tracking, &one, ever.clone()), "{kind:?}");
+        assert!(!pushed(&tracking, &two, ever.clone()), "{kind:?}: it went to another branch");
+        assert!(pushed("refs/remotes/origin/other", &two, ever.clone()), "{kind:?}");
+        assert!(!pushed(&tracking, &one, i64::MAX..=i64::MAX), "{kind:?}: long before");
+        assert!(!pushed(&tracking, &one, 0..=1), "{kind:?}: long after");
+        assert!(!pushed("refs/remotes/origin/absent", &one, ever.clone()), "{kind:?}");
+        assert!(!pushed("../../etc/passwd", &one, ever.clone()), "{kind:?}");
         // Another clone learns the same commits by fetching: that is no push of its own.
         sandbox.git(&sandbox.path(""), &["clone", "-q", "origin.git", "second"]);
         let second = sandbox.path("second");
@@ -29,7 +31,7 @@ fn a_push_is_found_in_the_reflog_and_a_fetch_is_not() {
         sandbox.git(&second, &["fetch", "-q"]);
         let second = open(&second);
         assert_eq!(second.ref_target("refs/remotes/origin/main").unwrap(), Some(two.clone()), "{kind:?}");
-        assert!(!second.pushed_in_reflog("refs/remotes/origin/main", &two, 0).unwrap(), "{kind:?}");
+        assert!(!second.pushed_in_reflog("refs/remotes/origin/main", &two, 0..=i64::MAX).unwrap(), "{kind:?}");
         assert_eq!(second.pushes_in_reflogs(10).unwrap(), [], "{kind:?}");
     });
 }
@@ -45,7 +47,7 @@ fn a_rejected_and_a_dry_push_leave_no_trace() {
         assert!(!sandbox.run(work, &["push", "-q", "origin", "main"]).status.success());
         sandbox.git(work, &["push", "-q", "--dry-run", "--force", "origin", "main"]);
         let git = open(work);
-        assert!(!git.pushed_in_reflog("refs/remotes/origin/main", &rejected, 0).unwrap(), "{kind:?}");
+        assert!(!git.pushed_in_reflog("refs/remotes/origin/main", &rejected, 0..=i64::MAX).unwrap(), "{kind:?}");
         assert_ne!(git.ref_target("refs/remotes/origin/main").unwrap(), Some(rejected), "{kind:?}");
     });
 }
@@ -115,7 +117,7 @@ fn reading_changes_nothing() {
         let before = list();
         let git = open(work);
         let head = git.resolve("HEAD").unwrap().unwrap();
-        git.pushed_in_reflog("refs/remotes/origin/quiet", &head, 0).unwrap();
+        git.pushed_in_reflog("refs/remotes/origin/quiet", &head, 0..=i64::MAX).unwrap();
         git.pushes_in_reflogs(10).unwrap();
         git.file_at(&head, "x", 1).unwrap();
         git.history(&head, 5).unwrap();

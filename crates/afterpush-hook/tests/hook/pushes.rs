@@ -209,8 +209,8 @@ fn the_last_failure_of_the_branch_is_told_once() {
     // A failed run that never landed says nothing about the branch.
     fixture.commit("second");
     assert_eq!(fixture.push_says(&["origin", "main"]).len(), 1);
-    let head = Head { commit: failed.clone(), request_id: request.id, pushed_at: request.pushed_at };
-    fixture.store().set_head("origin", &RefName::parse("refs/heads/main").unwrap(), &head).unwrap();
+    let head = Head::of(&request);
+    fixture.store().set_head("origin", &RefName::parse("refs/heads/main").unwrap(), &head, "boot").unwrap();
     fixture.commit("third");
     let lines = fixture.push_says(&["origin", "main"]);
     let expected = format!(

@@ -7,7 +7,10 @@ use std::{
     thread,
 };
 
-use afterpush_core::{file::Head, id::RefName};
+use afterpush_core::{
+    file::{BootTime, Head},
+    id::RefName,
+};
 use afterpush_store::{Recorded, StoreError};
 use jiff::Timestamp;
 
@@ -172,12 +175,13 @@ fn the_head_of_a_ref_only_moves_forward() {
         commit: commit(digit),
         request_id: format!("r{digit}"),
         pushed_at: Timestamp::from_second(second).unwrap(),
+        boot_time: None,
     };
     let mark = || fixture.store.head_mark("origin", &main_ref());
     assert_eq!((fixture.store.head("origin", &main_ref()).unwrap(), mark()), (None, None));
-    fixture.store.set_head("origin", &main_ref(), &head('b', 200)).unwrap();
+    fixture.store.set_head("origin", &main_ref(), &head('b', 200), "boot").unwrap();
     let first = mark();
-    fixture.store.set_head("origin", &main_ref(), &head('a', 100)).unwrap();
+    fixture.store.set_head("origin", &main_ref(), &head('a', 100), "boot").unwrap();
     assert_eq!(fixture.store.head("origin", &main_ref()).unwrap(), Some(head('b', 200)));
     assert!(first.is_some() && mark() == first, "what is not replaced is known again");
     let other = RefName::parse("refs/heads/other").unwrap();
@@ -187,15 +191,24 @@ fn the_head_of_a_ref_only_moves_forward() {
     thread::scope(|scope| {
         for second in 201..209 {
             let store = &fixture.store;
-            scope.spawn(move || store.set_head("origin", &main_ref(), &head('c', second)).unwrap());
+            scope.spawn(move || store.set_head("origin", &main_ref(), &head('c', second), "boot").unwrap());
         }
     });
     assert_eq!(fixture.store.head("origin", &main_ref()).unwrap(), Some(head('c', 208)));
     assert_ne!(mark(), first);
+    // The wall's clock is set back: what was pushed later is the newest for all that.
+    let by_boot = |digit, second, milliseconds| Head {
+        boot_time: Some(BootTime { boot_id: "boot".to_owned(), milliseconds }),
+        ..head(digit, second)
+    };
+    for head in [by_boot('d', 300, 1_000), by_boot('e', 100, 2_000)] {
+        fixture.store.set_head("origin", &main_ref(), &head, "boot").unwrap();
+        assert_eq!(fixture.store.head("origin", &main_ref()).unwrap(), Some(head));
+    }
     // What cannot be read is not replaced.
     let path = fixture.store.path().join("heads/origin--refs+heads+main.json");
     fs::write(&path, "{").unwrap();
-    assert!(fixture.store.set_head("origin", &main_ref(), &head('d', 999)).is_err());
+    assert!(fixture.store.set_head("origin", &main_ref(), &head('d', 999), "boot").is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "{");
 }
 

@@ -57,6 +57,7 @@ impl Fixture {
             remote_url: "https://example.invalid/shop.git".into(),
             previous: None,
             pushed_at,
+            boot_time: None,
             source: PushSource::Hook,
             pusher: None,
             repository: self.repository.facts(),

@@ -51,7 +51,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
         2 => prop::sample::select(vec![LocalLook::NotSeen, LocalLook::Landed(PushProof::Reflog)])
             .prop_map(EventKind::LookedLocally),
         1 => prop::sample::select(vec![
-            RemoteLook::Landed, RemoteLook::Contains, RemoteLook::Elsewhere, RemoteLook::Unfamiliar,
+            RemoteLook::Landed, RemoteLook::Contains, RemoteLook::Elsewhere, RemoteLook::Unclear("it is elsewhere"),
             RemoteLook::Unknown("x".to_owned()),
         ]).prop_map(EventKind::LookedAtRemote),
         1 => any::<bool>().prop_map(|has_pusher| EventKind::PushedAgain { has_pusher }),

@@ -12,9 +12,9 @@ fn a_push_is_confirmed_per_ref_and_a_refused_one_ends_quietly() {
         (Some(1), RemoteLook::Elsewhere, Some(OutcomeWord::PushNotCompleted)),
         (Some(-9), RemoteLook::Elsewhere, None),
         (None, RemoteLook::Elsewhere, None),
-        (Some(1), RemoteLook::Unfamiliar, Some(OutcomeWord::PushNotCompleted)),
-        (Some(-9), RemoteLook::Unfamiliar, None),
-        (None, RemoteLook::Unfamiliar, None),
+        (Some(1), RemoteLook::Unclear("it is elsewhere"), Some(OutcomeWord::PushNotCompleted)),
+        (Some(-9), RemoteLook::Unclear("it is elsewhere"), None),
+        (None, RemoteLook::Unclear("it is elsewhere"), None),
     ] {
         let mut world = World::new(vec![target()]);
         let effects = world.tell(EventKind::PusherGone { exit });
@@ -31,7 +31,7 @@ fn a_push_is_confirmed_per_ref_and_a_refused_one_ends_quietly() {
             world.tell(EventKind::LookedAtRemote(look.clone()));
             assert_eq!(world.outcome(), Some(OutcomeWord::PushNotCompleted));
         }
-        if look == RemoteLook::Unfamiliar && expected.is_none() {
+        if look == RemoteLook::Unclear("it is elsewhere") && expected.is_none() {
             // However often it says so: the provider is asked instead.
             (0..3).for_each(|_| drop(world.tell(EventKind::LookedAtRemote(look.clone()))));
             assert_eq!(world.outcome(), None, "{exit:?}");
@@ -67,7 +67,7 @@ fn a_tracking_ref_that_may_have_been_there_before_is_the_weakest_witness() {
         assert_eq!(world.state.push_proof(), alone, "{exit:?}");
         assert_eq!(effects.contains(&Effect::LookAtRemote), alone.is_none(), "{exit:?}");
         // The remote was asked, and does not have the ref at this commit.
-        world.tell(EventKind::LookedAtRemote(RemoteLook::Unfamiliar));
+        world.tell(EventKind::LookedAtRemote(RemoteLook::Unclear("it is elsewhere")));
         world.tell(tracking());
         assert_eq!(world.state.push_proof(), alone, "{exit:?}");
         world.tell(EventKind::LookedAtRemote(RemoteLook::Unknown("no network".to_owned())));
