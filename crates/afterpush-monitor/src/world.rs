@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use afterpush_core::{
     fault::with_causes,
-    file::{Head, Request},
+    file::Head,
     id::CommitId,
     machine::{Answer, Effect, EventKind, LocalLook, PushProof, RemoteLook, State},
     observation::DatabaseObservation,
@@ -18,6 +18,7 @@ use crate::{
     clock::RunClock,
     driver::{Outside, Pending},
     recorder::Recorder,
+    remote,
     successor::Successor,
     surroundings::{Ask, Surroundings},
 };
@@ -93,8 +94,9 @@ impl<'a, S: Surroundings> World<'a, S> {
         Box::pin(async move {
             EventKind::LookedAtRemote(match asking.await {
                 Err(why) => RemoteLook::Unknown(why),
-                Ok(output) => read_ls_remote(&output, &request.ref_name)
-                    .map_or(RemoteLook::Elsewhere, |there| judge_head(git.as_ref().as_ref(), &request, &there)),
+                Ok(output) => read_ls_remote(&output, &request.ref_name).map_or(RemoteLook::Elsewhere, |there| {
+                    remote::judge_head(git.as_ref().as_ref(), &request.commit, request.previous.as_ref(), &there)
+                }),
             })
         })
     }
@@ -232,29 +234,6 @@ impl<S: Surroundings> Outside for World<'_, S> {
             // Events hold what was read and cleaned, and no credential or address that could carry one.
             self.recorder.borrow_mut().log_detail(|| format!("debug: {kind:?}"));
         }
-    }
-}
-
-/// What it says about a push that the remote has the ref at this commit now.
-fn judge_head(git: Option<&Git>, request: &Request, there: &CommitId) -> RemoteLook {
-    let relation_of = |id: &CommitId| relate(git, id.as_str(), &request.commit);
-    if *there == request.commit {
-        return RemoteLook::Landed;
-    }
-    // Where it was: nothing has come since.
-    if request.previous.as_ref() == Some(there) {
-        return RemoteLook::Elsewhere;
-    }
-    match relation_of(there) {
-        Relation::Same => RemoteLook::Landed,
-        // The push moved the ref back: what came since contains the commit whether the push landed or not.
-        Relation::Contains if request.previous.as_ref().is_some_and(|id| relation_of(id) == Relation::Contains) => {
-            RemoteLook::Unclear("it has moved on to a commit that contains this one, as the one before the push did")
-        }
-        Relation::Contains => RemoteLook::Contains,
-        Relation::Other if git.is_some_and(|git| git.peel(there).is_some()) => RemoteLook::Elsewhere,
-        // Somebody may have pushed on top of ours at once.
-        Relation::Other => RemoteLook::Unclear("it has the ref at a commit that is not in this repository"),
     }
 }
 
