@@ -11,6 +11,8 @@ use std::{
 
 use afterpush_testkit::sandbox::{Project, Said, Sandbox, skipped, wait_until};
 
+use serde_json::Value;
+
 use crate::{
     crashes::{assert_whole, hook_arguments, hook_input, lost_run, result_of, walk},
     mounted::{Filling, Mounted},
@@ -169,6 +171,9 @@ fn a_monitor_whose_disk_refuses_goes_on_and_writes_the_result_when_it_is_back() 
     });
 }
 
+/// What the shell counts the sizes of files in.
+const BLOCK: u64 = 512;
+
 /// A shell command line in which `$0` is the program, under this limit.
 fn limited(sandbox: &Sandbox, project: &Project<'_>, limit: &str, program: &str) -> Command {
     let mut command = sandbox.command("/bin/sh", &project.work);
@@ -180,13 +185,13 @@ fn limited(sandbox: &Sandbox, project: &Project<'_>, limit: &str, program: &str)
 fn limits_on_open_files_and_on_file_sizes_stop_no_push_and_forge_no_verdict() {
     let scene = Scene::with_token(FAST);
     let (sandbox, project) = (&scene.sandbox, scene.sandbox.project(TARGET));
-    for limit in (4..14).map(|files| format!("-n {files}")).chain(["-f 0".to_owned()]) {
+    for limit in (4..14).map(|files| format!("-n {files}")).chain(["-f 0".to_owned(), "-f 1".to_owned()]) {
         let commit = project.commit(&limit);
         let mut hook = limited(sandbox, &project, &limit, "afterpush-hook");
         let said = Said::of(hook.args(hook_arguments(&project)).stdin(hook_input(sandbox, &commit)));
         assert_eq!(said.code, Some(0), "{limit}: {said:?}");
         assert_whole(sandbox, &limit);
-        if limit == "-f 0" {
+        if limit.starts_with("-f") {
             assert!(said.stderr.contains("File too large"), "{said:?}");
         }
     }
@@ -233,4 +238,26 @@ fn a_monitor_at_its_file_size_limit_goes_on_and_writes_when_the_limit_is_gone() 
     assert_eq!(monitor.wait().unwrap().code(), Some(0));
     let log = fs::read_to_string(run.join("monitor.log")).unwrap();
     assert!(log.contains("File too large") && log.contains("going on in memory"), "{log}");
+}
+
+#[test]
+fn a_disk_that_takes_a_part_of_what_is_written_leaves_no_half_file() {
+    let scene = Scene::with_token(FAST);
+    let (sandbox, project) = (&scene.sandbox, scene.sandbox.project(TARGET));
+    let (commit, run) = lost_run(&scene, &project, "cut short");
+    // Each write that would end beyond the first block takes what fits, and the next one fails.
+    let mut monitor = limited(sandbox, &project, "-f 1", "afterpush-monitor");
+    let mut monitor = monitor.args(["run"]).arg(&run).args(["--nonce", "0123abcd"]).spawn().unwrap();
+    let is_cut = |name: &str| run.join(name).metadata().is_ok_and(|found| found.len() == BLOCK);
+    wait_until("lines that are cut short", || is_cut("events.jsonl") && is_cut("monitor.log"));
+    assert!(!run.join("status.json").exists() && !run.join("result.json").exists());
+    assert_eq!(project.deploy_status(&[]).code, Some(2), "it goes on in memory");
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+    let told = project.deploy_status(&["--wait", "60s", &commit]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    // The next line begins as a line of its own: one is lost, and not also the one behind it.
+    let events = fs::read_to_string(run.join("events.jsonl")).unwrap();
+    let torn = events.lines().filter(|line| serde_json::from_str::<Value>(line).is_err()).count();
+    assert!(torn == 1 && events.lines().count() > 3, "{events}");
 }
