@@ -6,6 +6,7 @@
 //! durable, and any file may be removed at any time: it costs one call.
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -165,17 +166,32 @@ impl Answers {
     pub fn sweep(&self) -> Result<(), StoreError> {
         for name in names_in(&self.directory)? {
             let path = self.directory.join(&name);
-            let Some(key) = name.strip_suffix(".json") else { continue };
-            if self.read(&AnswerKey(key.to_owned())).is_some() {
+            let (serves, lock) = match path.extension().and_then(OsStr::to_str) {
+                Some("json") => (self.serves::<KeptAnswer>(&path, |_| false), path.with_extension("lock")),
+                Some("turns") => {
+                    let now = millis(boottime());
+                    let is_held_back = |turns: &Turns| turns.are_held_back(now);
+                    (self.serves(&path, is_held_back), path.with_extension("turns-lock"))
+                }
+                // A lock whose answer never came; the others go with what they are for.
+                Some("lock") => (path.with_extension("json").exists(), path.clone()),
+                Some("turns-lock") => (path.with_extension("turns").exists(), path.clone()),
+                _ => continue,
+            };
+            if serves {
                 continue;
             }
-            let lock = path.with_extension("lock");
             if let Ok(Some(_held)) = lock::try_exclusive(&lock) {
                 atomic::remove(&path)?;
                 atomic::remove(&lock)?;
             }
         }
         Ok(())
+    }
+
+    /// Tells whether a file is young enough to be of use, or still wanted for another reason.
+    fn serves<T: DeserializeOwned>(&self, path: &Path, is_wanted: impl FnOnce(&T) -> bool) -> bool {
+        self.stamped::<T>(path).is_some_and(|(what, at)| age(at, boottime()).is_some() || is_wanted(&what))
     }
 
     /// Changes the turns of a credential, one monitor at a time. `None`: another one is at it.
@@ -339,8 +355,9 @@ mod tests {
     #[test]
     fn sweeping_leaves_what_serves_and_what_is_held() {
         let (_directory, answers) = answers();
-        let [fresh, old, held] = [b"1", b"2", b"3"].map(|part| answers.key(&[part]));
+        let [fresh, old, held, never] = [b"1", b"2", b"3", b"4"].map(|part| answers.key(&[part]));
         let long_ago = Answers { boot: "another".to_owned(), ..answers.clone() };
+        drop(answers.lock(&never).unwrap());
         answers.keep(&answers.lock(&fresh).unwrap().unwrap(), answer("{}")).unwrap();
         long_ago.keep(&long_ago.lock(&old).unwrap().unwrap(), answer("{}")).unwrap();
         let lock = long_ago.lock(&held).unwrap().unwrap();
@@ -350,5 +367,25 @@ mod tests {
         let there = |key: &AnswerKey| answers.directory.join(format!("{}.json", key.0)).exists();
         assert!(!there(&old));
         assert!(there(&held));
+        let locks = names_in(&answers.directory).unwrap().into_iter().filter(|name| name.ends_with(".lock")).count();
+        assert_eq!(locks, 2, "one of a kept answer, and one that is held");
+    }
+
+    #[test]
+    fn sweeping_leaves_turns_that_are_taken_and_a_vendor_that_wants_no_call() {
+        let (_directory, answers) = answers();
+        let [fresh, old, held] = [b"1", b"2", b"3"].map(|part| answers.key(&[part]));
+        answers.take_turn(&fresh, Duration::ZERO).unwrap();
+        let long_ago = Answers { boot: "another".to_owned(), ..answers.clone() };
+        long_ago.take_turn(&old, Duration::ZERO).unwrap();
+        // Two hours ago the vendor wanted no call for a day.
+        let mut turns = Turns::default();
+        turns.hold_back(millis(boottime()), Duration::from_secs(86_400));
+        answers.stamp(&answers.turns_path(&held), turns, boottime().saturating_sub(2 * KEPT_FOR)).unwrap();
+        answers.sweep().unwrap();
+        assert!(answers.turns_path(&fresh).exists());
+        let old = answers.turns_path(&old);
+        assert!(!old.exists() && !old.with_extension("turns-lock").exists());
+        assert!(answers.is_held_back(&held));
     }
 }
