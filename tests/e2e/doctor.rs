@@ -107,7 +107,7 @@ const KINDS: [Kind; 14] = [
         missing: "Metadata: read (classic: repo)",
         login: Some((
             ".config/gh/hosts.yml",
-            "github.com:\n    users:\n        me:\n            oauth_token: {token}\n    git_protocol: https\n    oauth_token: \
+            "{host}:\n    users:\n        me:\n            oauth_token: {token}\n    git_protocol: https\n    oauth_token: \
              {token}\n    user: me\n",
         )),
         presented: BEARER,
@@ -121,7 +121,7 @@ const KINDS: [Kind; 14] = [
         missing: "read_api",
         login: Some((
             ".config/glab-cli/config.yml",
-            "git_protocol: ssh\nhost: gitlab.com\nhosts:\n    gitlab.com:\n        api_protocol: https\n        token: !!null \
+            "git_protocol: ssh\nhost: gitlab.com\nhosts:\n    {host}:\n        api_protocol: https\n        token: !!null \
              {token}\n        user: me\n",
         )),
         presented: BEARER,

@@ -85,7 +85,7 @@ pub fn find(
     for path in login_files(kind, environment) {
         // The vendor's own file is the vendor's affair: its mode is not judged, and trouble with it is not ours.
         if let Ok(Some(text)) = read_private(&path, false)
-            && let Some(token) = registry::token_from_login_file(kind, &text)
+            && let Some(token) = registry::token_from_login_file(kind, &text, api_url)
         {
             let server = registry::api_url_from_login_file(kind, &text);
             if server.is_none() || api_url.is_none() || server.as_deref() == api_url {

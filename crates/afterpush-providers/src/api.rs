@@ -53,6 +53,13 @@ impl Api {
     }
 }
 
+/// The host of an address, with the port where it is not the usual one, as the logins of the vendors' command lines name it.
+pub(crate) fn host_of(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
 /// A log at an address that an answer gave, on whatever host: without the credential, and only its end.
 pub(crate) fn log_elsewhere(url: &str) -> HttpRequest {
     HttpRequest {

@@ -40,7 +40,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: true,
     credential_names: &["ARGOCD_AUTH_TOKEN"],
     login_files: &["argocd/config"],
-    token_from_login_file: login::token,
+    token_from_login_file: |text, _| login::token(text),
 };
 
 const SCOPE: &str = "applications, get";

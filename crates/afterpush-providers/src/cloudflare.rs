@@ -51,7 +51,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: true,
     credential_names: &["CLOUDFLARE_API_TOKEN", "CF_API_TOKEN"],
     login_files: &[],
-    token_from_login_file: |_| None,
+    token_from_login_file: |_, _| None,
 };
 
 const CHOICE: Choice = Choice { things: "projects", key: "provider.project" };

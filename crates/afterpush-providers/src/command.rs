@@ -33,7 +33,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: false,
     credential_names: &[],
     login_files: &[],
-    token_from_login_file: |_| None,
+    token_from_login_file: |_, _| None,
 };
 
 const DEFAULT_LIMIT: Duration = Duration::from_secs(10);

@@ -58,7 +58,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: true,
     credential_names: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"],
     login_files: &["doctl/config.yaml"],
-    token_from_login_file: login::token,
+    token_from_login_file: |text, _| login::token(text),
 };
 
 /// More pages of apps than these are not read: 2,000 apps.

@@ -45,7 +45,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: true,
     credential_names: &["FLY_ACCESS_TOKEN", "FLY_API_TOKEN"],
     login_files: &["~/.fly/config.yml"],
-    token_from_login_file: token,
+    token_from_login_file: |text, _| token(text),
 };
 
 /// The longest output of a check that is told, in characters.

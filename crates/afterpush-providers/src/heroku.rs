@@ -56,7 +56,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: true,
     credential_names: &["HEROKU_API_KEY"],
     login_files: &["~/.netrc"],
-    token_from_login_file: login::token,
+    token_from_login_file: |text, _| login::token(text),
 };
 
 const CHOICE: Choice = Choice { things: "apps", key: "provider.app" };

@@ -38,7 +38,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: false,
     credential_names: &[],
     login_files: &[],
-    token_from_login_file: |_| None,
+    token_from_login_file: |_, _| None,
 };
 
 /// The key that names the variable with the token.

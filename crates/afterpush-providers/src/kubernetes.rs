@@ -42,7 +42,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: false,
     credential_names: &[],
     login_files: &[],
-    token_from_login_file: |_| None,
+    token_from_login_file: |_, _| None,
 };
 
 /// Stands for the cluster's address, which the kubeconfig knows.

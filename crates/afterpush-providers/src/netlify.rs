@@ -49,7 +49,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: true,
     credential_names: &["NETLIFY_AUTH_TOKEN"],
     login_files: &["netlify/config.json", "~/Library/Preferences/netlify/config.json"],
-    token_from_login_file: answer::token,
+    token_from_login_file: |text, _| answer::token(text),
 };
 
 const CHOICE: Choice = Choice { things: "sites", key: "provider.site" };

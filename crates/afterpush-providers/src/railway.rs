@@ -53,7 +53,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: true,
     credential_names: &["RAILWAY_TOKEN", "RAILWAY_API_TOKEN"],
     login_files: &["~/.railway/config.json"],
-    token_from_login_file: token,
+    token_from_login_file: |text, _| token(text),
 };
 
 const CHOICE: Choice =

@@ -19,8 +19,8 @@ pub(crate) struct Entry {
     pub(crate) credential_names: &'static [&'static str],
     /// The vendor's own login files, below the user's configuration directory, or with `~/` below the home directory.
     pub(crate) login_files: &'static [&'static str],
-    /// The token in such a file's text.
-    pub(crate) token_from_login_file: fn(&str) -> Option<Secret>,
+    /// The token in such a file's text, for the vendor's own API or for the one at this address.
+    pub(crate) token_from_login_file: fn(&str, Option<&str>) -> Option<Secret>,
 }
 
 const ENTRIES: [&Entry; 14] = [
@@ -93,10 +93,11 @@ pub fn login_files(kind: &str) -> &'static [&'static str] {
     entry(kind).map_or(&[], |entry| entry.login_files)
 }
 
-/// The token of the login in use, from the text of one of the [`login_files`].
+/// The token of the login in use, from the text of one of the [`login_files`]. Where such a file holds logins to several hosts, it
+/// is the one to the host of `api_url`, or to the vendor's own.
 #[must_use]
-pub fn token_from_login_file(kind: &str, text: &str) -> Option<Secret> {
-    (entry(kind)?.token_from_login_file)(text).filter(|token| !token.expose().is_empty())
+pub fn token_from_login_file(kind: &str, text: &str, api_url: Option<&str>) -> Option<Secret> {
+    (entry(kind)?.token_from_login_file)(text, api_url).filter(|token| !token.expose().is_empty())
 }
 
 /// The API's address that such a file names for its login, where the vendor has none of its own: its token is for that server.
@@ -223,6 +224,6 @@ mod tests {
         assert!(credential_names("nowhere").is_empty());
         assert!(login_files("nowhere").is_empty());
         assert!(api_url("nowhere").is_empty());
-        assert!(token_from_login_file("nowhere", "access-token: token").is_none());
+        assert!(token_from_login_file("nowhere", "access-token: token", None).is_none());
     }
 }

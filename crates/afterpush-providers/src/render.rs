@@ -52,7 +52,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: true,
     credential_names: &["RENDER_API_KEY"],
     login_files: &["~/.render/cli.yaml"],
-    token_from_login_file: token,
+    token_from_login_file: |text, _| token(text),
 };
 
 const CHOICE: Choice = Choice { things: "services", key: "provider.service" };

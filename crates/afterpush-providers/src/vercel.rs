@@ -51,7 +51,7 @@ pub(crate) const ENTRY: Entry = Entry {
     needs_token: true,
     credential_names: &["VERCEL_TOKEN"],
     login_files: &["~/.local/share/com.vercel.cli/auth.json", "~/Library/Application Support/com.vercel.cli/auth.json"],
-    token_from_login_file: token,
+    token_from_login_file: |text, _| token(text),
 };
 
 const CHOICE: Choice = Choice { things: "projects", key: "provider.project (and provider.team, when a team owns it)" };

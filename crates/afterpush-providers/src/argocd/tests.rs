@@ -321,7 +321,7 @@ fn the_login_of_the_argocd_command_is_the_context_in_use() {
     let text = "contexts:\n- name: a\n  server: a.test\n  user: a\n- name: b\n  server: b.test:8443\n  user: ub\n\
         current-context: b\nservers:\n- server: a.test\n- server: b.test:8443\n  grpc-web-root-path: /argo/\n\
         users:\n- name: a\n  auth-token: ta\n- name: ub\n  auth-token: tb\n  refresh-token: r\n";
-    assert_eq!((ENTRY.token_from_login_file)(text).unwrap().expose(), "tb");
+    assert_eq!((ENTRY.token_from_login_file)(text, None).unwrap().expose(), "tb");
     assert_eq!(server(text).as_deref(), Some("https://b.test:8443/argo"));
     for (text, url) in [
         (
@@ -332,7 +332,7 @@ fn the_login_of_the_argocd_command_is_the_context_in_use() {
         ("- a", None),
     ] {
         assert_eq!(server(text).as_deref(), url);
-        assert!((ENTRY.token_from_login_file)(text).is_none());
+        assert!((ENTRY.token_from_login_file)(text, None).is_none());
     }
 }
 

@@ -37,7 +37,7 @@ mod tests {
     use crate::registry::token_from_login_file;
 
     fn token(text: &str) -> Option<String> {
-        let token = token_from_login_file("digitalocean", text)?;
+        let token = token_from_login_file("digitalocean", text, None)?;
         Some(token.expose().to_owned())
     }
 

@@ -370,7 +370,7 @@ fn credentials_are_tried_by_asking_for_the_app() {
     assert_eq!(turn, Turn::Reply(Reply::Credentials(r#"sees the app "storefront""#.to_owned())));
     let turn = VENDOR.play(new().as_mut(), Question::Credentials, &[("/apps/storefront", answer(401, "{}"))]);
     assert!(matches!(&turn, Turn::Fault(fault) if fault.message.contains("fly tokens create readonly")), "{turn:?}");
-    let token = |text: &str| crate::registry::token_from_login_file("fly", text).map(|it| it.expose().to_owned());
+    let token = |text: &str| crate::registry::token_from_login_file("fly", text, None).map(|it| it.expose().to_owned());
     assert_eq!(token("access_token: mine\nlast_login: 2026-01-01T00:00:00Z\n").as_deref(), Some("mine"));
     for text in ["", "access_token: \"\"", "access_token: [1]", "\t{{"] {
         assert_eq!(token(text), None, "{text}");

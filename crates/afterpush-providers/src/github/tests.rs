@@ -483,7 +483,7 @@ fn wrong_settings_are_named() {
         assert_eq!(named, key);
     }
     assert!(GitHub::new(Setup { api_url: Some("here".to_owned()), ..setup("") }).is_err());
-    assert!(login::token("github.com: {oauth_token: x}").is_some());
+    assert!(login::token("github.com: {oauth_token: x}", None).is_some());
 }
 
 fn sound() -> Vec<Value> {

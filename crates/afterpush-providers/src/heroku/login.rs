@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn only_the_password_of_the_api_is_taken() {
-        let token = |text: &str| token_from_login_file("heroku", text).map(|it| it.expose().to_owned());
+        let token = |text: &str| token_from_login_file("heroku", text, None).map(|it| it.expose().to_owned());
         let git = "machine git.heroku.com\n  login a@b.test\n  password other\n";
         let api = "machine api.heroku.com\n  login machine\n  password mine\n";
         assert_eq!(token(&format!("{git}{api}")).as_deref(), Some("mine"));

@@ -209,7 +209,8 @@ fn credentials_are_tried_by_counting_sites() {
 
 #[test]
 fn the_login_of_the_user_in_use_is_read() {
-    let token = |text: &str| crate::registry::token_from_login_file("netlify", text).map(|it| it.expose().to_owned());
+    let token =
+        |text: &str| crate::registry::token_from_login_file("netlify", text, None).map(|it| it.expose().to_owned());
     let file = |user: &str| json!({"userId": user, "users": {"a": {"auth": {"token": "mine"}}, "b": {}}}).to_string();
     let whole =
         json!({"userId": "a", "users": {"a": {"id": "a", "auth": {"token": "mine", "github": {}}}}}).to_string();

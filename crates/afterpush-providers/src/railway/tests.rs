@@ -291,7 +291,8 @@ fn trouble_is_told_by_its_kind() {
 
 #[test]
 fn a_login_that_is_renewed_by_its_owner_is_left_to_it() {
-    let token = |text: &str| crate::registry::token_from_login_file("railway", text).map(|it| it.expose().to_owned());
+    let token =
+        |text: &str| crate::registry::token_from_login_file("railway", text, None).map(|it| it.expose().to_owned());
     assert_eq!(token(r#"{"projects": {}, "user": {"token": "mine"}}"#).as_deref(), Some("mine"));
     for text in ["", "{}", r#"{"user": {"token": null}}"#, r#"{"user": {"token": "x", "refreshToken": "y"}}"#] {
         assert_eq!(token(text), None, "{text}");

@@ -225,7 +225,8 @@ fn credentials_are_tried_by_asking_for_the_workspaces() {
 
 #[test]
 fn a_login_that_is_renewed_by_its_owner_is_left_to_it() {
-    let token = |text: &str| crate::registry::token_from_login_file("render", text).map(|it| it.expose().to_owned());
+    let token =
+        |text: &str| crate::registry::token_from_login_file("render", text, None).map(|it| it.expose().to_owned());
     assert_eq!(token("version: 1\nworkspace: tea-x\napi:\n    key: mine\n    host: \"\"\n").as_deref(), Some("mine"));
     for text in ["", "api: {}", "api:\n  key: \"\"", "api:\n  key: mine\n  refreshtoken: x", "\t{{"] {
         assert_eq!(token(text), None, "{text}");

@@ -263,7 +263,8 @@ fn credentials_are_tried_by_asking_for_the_account() {
 
 #[test]
 fn a_login_that_lives_for_hours_is_left_to_its_owner() {
-    let token = |text: &str| crate::registry::token_from_login_file("vercel", text).map(|it| it.expose().to_owned());
+    let token =
+        |text: &str| crate::registry::token_from_login_file("vercel", text, None).map(|it| it.expose().to_owned());
     assert_eq!(token(r#"{"// Note": "x", "token": "mine"}"#).as_deref(), Some("mine"));
     for text in
         ["", "{}", r#"{"token": ""}"#, r#"{"token": 5}"#, r#"{"token": "mine", "refreshToken": "x", "expiresAt": 1}"#]
