@@ -12,7 +12,7 @@ use afterpush_core::{
     observation::DeploymentState,
     run::{OutcomeWord, Verdict},
 };
-use afterpush_store::RunDirectory;
+use afterpush_store::{RepositoryStore, RunDirectory};
 
 use crate::{
     vendor::{App, Span, Time},
@@ -243,6 +243,10 @@ impl World {
             "the oracle",
             &format!("{} ended {word}: {}", result.commit.short(), result.reason.as_deref().unwrap_or("")),
         );
+        let head = RepositoryStore::of_run(run).head(&result.remote, &result.ref_name).ok().flatten();
+        if word == OutcomeWord::PushNotCompleted && head.is_some_and(|head| head.request_id == result.request_id) {
+            return Err("a push that was noted as landed has ended as not completed".to_owned());
+        }
         let case = Case { result, since, began, now: self.time(), is_broken, stop_asked };
         case.judge(self, word).map_err(|why| format!("{word} ({}), but {why}", result.reason.as_deref().unwrap_or("")))
     }
@@ -294,6 +298,8 @@ impl Case<'_> {
                         it == commit || (word == OutcomeWord::LiveContained && forge.contains(it, commit))
                     };
                     has(app.served_in(self.span()).any(serves), &format!("{} never served it", app.name))?;
+                    let answers = !app.has_health || app.answered_in(self.span()).any(serves);
+                    has(answers, &format!("{} never answered with it", app.name))?;
                 }
                 let by = by.map(|by| CommitId::parse(by).map_err(|error| error.to_string())).transpose()?;
                 has(by.is_none_or(|by| forge.contains(&by, commit)), "what is live instead does not contain it")

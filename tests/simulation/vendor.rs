@@ -28,6 +28,8 @@ pub(crate) struct App {
     pub(crate) has_health: bool,
     /// The provider tells what serves.
     pub(crate) tells_serving: bool,
+    /// How long the old version goes on answering when another one serves.
+    pub(crate) lags: Duration,
     /// When its health answer is bad, and when its credential is refused.
     pub(crate) sick: Option<Span>,
     pub(crate) refused: Option<Span>,
@@ -144,6 +146,11 @@ impl App {
             .map(|((_, number), _)| &self.deployments[*number].commit)
     }
 
+    /// Every commit that the health address answered with at some moment of a span.
+    pub(crate) fn answered_in(&self, span: Span) -> impl Iterator<Item = &CommitId> {
+        self.served_in((span.0.saturating_sub(self.lags), span.1.saturating_sub(self.lags)))
+    }
+
     pub(crate) fn deployments_of(&self, commit: &CommitId, span: Span) -> impl Iterator<Item = &TrueDeployment> {
         let ours = move |it: &&TrueDeployment| it.commit == *commit && it.created >= span.0 && it.created <= span.1;
         self.deployments.iter().filter(ours)
@@ -201,8 +208,8 @@ impl App {
     /// What the health address answers.
     pub(crate) fn health(&self, commit: &CommitId, at: Time) -> CheckObservation {
         let healthy = !self.sick.is_some_and(|(from, to)| from <= at && at < to);
-        let served =
-            self.serving_at(at).map(|number| SeenCommit::compare(self.deployments[number].commit.as_str(), commit));
+        let served = at.checked_sub(self.lags).and_then(|at| self.serving_at(at));
+        let served = served.map(|number| SeenCommit::compare(self.deployments[number].commit.as_str(), commit));
         CheckObservation {
             healthy: healthy && served.is_some(),
             commit: served,
@@ -219,7 +226,7 @@ impl App {
 
     /// Whether the application was unhealthy, or served nothing, at some moment of a span.
     pub(crate) fn was_unhealthy(&self, span: Span) -> bool {
-        let is_empty = self.serving.first().is_none_or(|(since, _)| *since > span.0);
+        let is_empty = self.serving.first().is_none_or(|(since, _)| *since + self.lags > span.0);
         is_empty || self.sick.is_some_and(|(from, to)| from <= span.1 && to >= span.0)
     }
 }

@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     path::Path,
     rc::Rc,
+    time::Duration,
 };
 
 use afterpush_core::policy::Policy;
@@ -47,6 +48,7 @@ impl World {
                 has_database: dice.chance(0.3),
                 has_health: dice.chance(0.5),
                 tells_serving: dice.chance(0.7),
+                lags: dice.one_of(&[0, 0, 3_000, 40_000].map(Duration::from_millis)),
                 sick: dice.chance(0.15).then(|| span(&mut dice, 120_000)),
                 refused: dice.chance(0.05).then(|| span(&mut dice, 30_000)),
                 denials: 0,
