@@ -89,8 +89,9 @@ impl Disk {
             Change::Rename(_) if path.is_dir() => self.unsynced.retain(|known, _| !known.starts_with(path)),
             Change::RemoveDirectory => self.unsynced.retain(|known, _| !known.starts_with(path)),
             Change::Rename(to) => {
-                let is_durable =
-                    if is_temporary(path) { self.synced_texts.remove(path) } else { !self.unsynced.contains_key(path) };
+                // What has a name that is not durable yet may have a text that is.
+                let had_durable_text = || self.unsynced.get(path).is_none_or(|it| it.text_is_durable);
+                let is_durable = if is_temporary(path) { self.synced_texts.remove(path) } else { had_durable_text() };
                 self.changed(to, is_durable, now);
                 if !is_temporary(path) {
                     self.changed(path, true, now);

@@ -294,10 +294,12 @@ impl Case<'_> {
                         has(skipped, &format!("{} did not skip it", app.name))?;
                         continue;
                     }
-                    let serves = |it: &CommitId| {
-                        it == commit || (word == OutcomeWord::LiveContained && forge.contains(it, commit))
-                    };
-                    has(app.served_in(self.span()).any(serves), &format!("{} never served it", app.name))?;
+                    let contains = |it: &CommitId| word == OutcomeWord::LiveContained && forge.contains(it, commit);
+                    let serves = |it: &CommitId| it == commit || contains(it);
+                    // What served before a push that moves a branch back contains the commit, too.
+                    let is_served =
+                        app.served_in(self.span()).any(|it| it == commit) || app.deployed_in(self.span()).any(contains);
+                    has(is_served, &format!("{} never served it", app.name))?;
                     let answers = !app.has_health || app.answered_in(self.span()).any(serves);
                     has(answers, &format!("{} never answered with it", app.name))?;
                 }

@@ -146,6 +146,12 @@ impl App {
             .map(|((_, number), _)| &self.deployments[*number].commit)
     }
 
+    /// Everything that began to serve within a span.
+    pub(crate) fn deployed_in(&self, span: Span) -> impl Iterator<Item = &CommitId> {
+        let began = self.serving.iter().filter(move |(since, _)| span.0 <= *since && *since <= span.1);
+        began.map(|(_, number)| &self.deployments[*number].commit)
+    }
+
     /// Every commit that the health address answered with at some moment of a span.
     pub(crate) fn answered_in(&self, span: Span) -> impl Iterator<Item = &CommitId> {
         self.served_in((span.0.saturating_sub(self.lags), span.1.saturating_sub(self.lags)))

@@ -25,7 +25,7 @@ use afterpush_core::{
 use afterpush_monitor::clock::Clocks;
 use afterpush_store::{Environment, Liveness, RunDirectory, disk};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use self::processes::{Death, End, Life};
 use crate::{
@@ -111,6 +111,8 @@ pub(crate) struct World {
     pub(crate) begun: RefCell<BTreeMap<PathBuf, Time>>,
     agenda: RefCell<BTreeMap<(Time, u64), Action>>,
     planned: Counter,
+    /// Something was planned: it may be due before what the loop waits for.
+    news: Notify,
     lives: Counter,
     pub(crate) chaos: Chaos,
     began: Instant,
@@ -212,6 +214,7 @@ impl World {
 
     pub(crate) fn plan(&self, at: Time, action: Action) {
         self.agenda.borrow_mut().insert((at, self.planned.next()), action);
+        self.news.notify_one();
     }
 
     /// When a request's push truly began.
@@ -306,6 +309,7 @@ impl World {
             let ended = tokio::select! {
                 biased;
                 ended = self.live(&mut lives), if !lives.is_empty() => Some(ended),
+                () = self.news.notified() => None,
                 () = tokio::time::sleep(wait) => None,
             };
             if let Some((life, end)) = ended {

@@ -18,6 +18,7 @@ pub mod program;
 pub mod pusher;
 pub mod reconcile;
 pub mod recorder;
+mod relations;
 mod remote;
 pub mod row;
 pub mod run;

@@ -112,12 +112,13 @@ impl Recorder {
         match self.writer.adopt_again() {
             Ok(true) => {}
             Ok(false) => return None,
-            Err(error) => {
-                self.log(&with_causes(&error));
-                return None;
-            }
+            Err(error) => self.log(&with_causes(&error)),
         }
+        // The request in the file is the run's, also where the disk refused what comes after it was put there.
         let request = self.writer.directory().request().ok().flatten()?;
+        if request.id == self.request.id {
+            return None;
+        }
         self.log("the same commit was pushed to the same ref again");
         self.request = request.clone();
         Some(request)

@@ -18,7 +18,7 @@ use crate::{
     clock::RunClock,
     driver::{Outside, Pending},
     recorder::Recorder,
-    remote,
+    relations::Relations,
     successor::Successor,
     surroundings::{Ask, Surroundings},
 };
@@ -35,8 +35,7 @@ pub(crate) struct World<'a, S> {
     recorder: Rc<RefCell<Recorder>>,
     store: RepositoryStore,
     sources: Box<dyn Ask>,
-    commit: CommitId,
-    git: Rc<Option<Git>>,
+    relations: Relations,
     successor: Successor,
     pusher_gone: bool,
     /// The monitor of this run that died before us had a proof that the push landed. What proved it may be gone by now: a remote
@@ -60,14 +59,16 @@ impl<'a, S: Surroundings> World<'a, S> {
         // Of this very push: a report goes on showing the proof of an earlier one when the commit is pushed again meanwhile.
         let head = store.head(&request.remote, &request.ref_name).ok().flatten();
         let was_proven = head.is_some_and(|head| head.request_id == request.id);
+        let this_boot = recorder.boot_id().to_owned();
+        let is_repeated = recorder.directory().is_repeated();
+        let relations = Relations::of(git, store.clone(), commit, request.clone(), this_boot, is_repeated);
         Self {
             surroundings,
             clock: RunClock::begin(surroundings.clocks()),
             recorder: Rc::new(RefCell::new(recorder)),
             store,
             sources,
-            commit,
-            git: Rc::new(git),
+            relations,
             successor: Successor::default(),
             pusher_gone,
             was_proven,
@@ -89,14 +90,13 @@ impl<'a, S: Surroundings> World<'a, S> {
 
     fn look_at_remote(&self) -> Pending {
         let request = self.recorder.borrow().request().clone();
-        let git = Rc::clone(&self.git);
+        let relations = self.relations.clone();
         let asking = self.surroundings.ask_remote(&request);
         Box::pin(async move {
             EventKind::LookedAtRemote(match asking.await {
                 Err(why) => RemoteLook::Unknown(why),
-                Ok(output) => read_ls_remote(&output, &request.ref_name).map_or(RemoteLook::Elsewhere, |there| {
-                    remote::judge_head(git.as_ref().as_ref(), &request.commit, request.previous.as_ref(), &there)
-                }),
+                Ok(output) => read_ls_remote(&output, &request.ref_name)
+                    .map_or(RemoteLook::Elsewhere, |there| relations.judge_head(&there)),
             })
         })
     }
@@ -104,11 +104,10 @@ impl<'a, S: Surroundings> World<'a, S> {
     fn ask(&self, target: usize, stage: afterpush_core::run::StageKind, state: &State) -> Option<Pending> {
         let site_url = state.site_url(target).map(str::to_owned);
         let asking = self.sources.ask(target, stage, site_url, state.interval(target, stage))?;
-        let git = Rc::clone(&self.git);
-        let commit = self.commit.clone();
+        let relations = self.relations.clone();
         Some(Box::pin(async move {
             let (answer, pace) = asking.await;
-            let answer = answer.map(|answer| with_relations(answer, git.as_ref().as_ref(), &commit));
+            let answer = answer.map(|answer| with_relations(answer, &relations));
             EventKind::Answered { target, stage, answer, pace }
         }))
     }
@@ -160,7 +159,7 @@ impl<S: Surroundings> Outside for World<'_, S> {
         }
         let recorder = self.recorder.borrow();
         let request = recorder.request();
-        let Some(git) = self.git.as_ref() else { return LocalLook::NotSeen };
+        let Some(git) = self.relations.git() else { return LocalLook::NotSeen };
         let Some(tracking) = git.tracking_ref(&request.remote, &request.ref_name) else { return LocalLook::NotSeen };
         // Reflogs count whole seconds, and the push was seen before its reflog line was written.
         let times = request.pushed_at.as_second() - 1..=self.surroundings.now().as_second() + 1;
@@ -213,10 +212,11 @@ impl<S: Surroundings> Outside for World<'_, S> {
             let has_pusher = request.pusher.is_some();
             self.pusher_gone = !has_pusher;
             self.was_proven = false;
+            self.relations = self.relations.repeat(request.clone());
             self.restarted = request.pusher.map(|pusher| self.surroundings.watch_pusher(pusher));
             events.push(EventKind::PushedAgain { has_pusher });
         }
-        let (request, git) = (recorder.request(), self.git.as_ref().as_ref());
+        let (request, git) = (recorder.request(), self.relations.git());
         let newer = self.successor.news(&self.store, request, git, recorder.boot_id());
         events.extend(newer.map(EventKind::Newer));
         events
@@ -237,15 +237,11 @@ impl<S: Surroundings> Outside for World<'_, S> {
     }
 }
 
-fn relate(git: Option<&Git>, seen: &str, commit: &CommitId) -> Relation {
-    git.map_or(Relation::Other, |git| git.relation(seen, commit))
-}
-
 /// Raises "another commit" to "one that contains ours" where the repository's history says so.
-fn with_relations(mut answer: Answer, git: Option<&Git>, commit: &CommitId) -> Answer {
+fn with_relations(mut answer: Answer, relations: &Relations) -> Answer {
     let raise = |seen: &mut SeenCommit| {
         if seen.relation == Relation::Other {
-            seen.relation = relate(git, &seen.id, commit);
+            seen.relation = relations.relation(&seen.id);
         }
     };
     match &mut answer {

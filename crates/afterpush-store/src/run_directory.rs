@@ -34,6 +34,8 @@ const TRIES: usize = 5;
 
 pub(crate) const REQUEST: &str = "request.json";
 pub(crate) const AGAIN: &str = "again.json";
+/// What the name of an earlier push's result begins with.
+pub(crate) const EARLIER_RESULT: &str = "result-";
 pub(crate) const STATUS: &str = "status.json";
 pub(crate) const RESULT: &str = "result.json";
 pub(crate) const MONITOR: &str = "monitor.pid";
@@ -116,6 +118,12 @@ impl RunDirectory {
     /// [`StoreError`] when it is there and cannot be used.
     pub fn result(&self) -> Result<Option<Report>, StoreError> {
         self.document(RESULT, SchemaName::Result)
+    }
+
+    /// Tells whether an earlier push of the same commit to the same ref has ended here.
+    #[must_use]
+    pub fn is_repeated(&self) -> bool {
+        names_in(&self.path).is_ok_and(|names| names.iter().any(|name| name.starts_with(EARLIER_RESULT)))
     }
 
     /// Which process the monitor is. Not a proof that it lives: that is [`RunDirectory::is_locked`].

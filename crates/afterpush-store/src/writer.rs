@@ -12,7 +12,7 @@ use crate::{
     atomic::{self, Access, Durability},
     error::StoreError,
     lock::{Held, RunLock},
-    run_directory::{AGAIN, MONITOR, REQUEST, RESULT, RunDirectory, STATUS, STOP, to_json},
+    run_directory::{AGAIN, EARLIER_RESULT, MONITOR, REQUEST, RESULT, RunDirectory, STATUS, STOP, to_json},
     slug,
 };
 
@@ -55,7 +55,7 @@ impl RunWriter {
         }
         // The old result goes first: were we killed in between, again.json still says that the run is not finished.
         if let Some(result) = self.run.result()? {
-            let kept = format!("result-{}.json", slug::of(&result.request_id));
+            let kept = format!("{EARLIER_RESULT}{}.json", slug::of(&result.request_id));
             atomic::rename(&self.run.path().join(RESULT), &self.run.path().join(kept))?;
         }
         self.run.forget_shown()?;

@@ -9,7 +9,7 @@ use std::{
 
 use afterpush_core::policy::Policy;
 use afterpush_store::Environment;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{Actor, Chaos, MAIN, RELEASE, World};
 use crate::{
@@ -87,6 +87,7 @@ impl World {
             begun: RefCell::default(),
             agenda: RefCell::default(),
             planned: Counter::default(),
+            news: Notify::new(),
             lives: Counter::default(),
             chaos,
             began: Instant::now(),
