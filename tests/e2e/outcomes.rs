@@ -153,6 +153,34 @@ fn t11_a_superseded_deployment_ends_and_a_live_descendant_counts() {
 }
 
 #[test]
+fn a_branch_that_is_moved_back_is_not_live_by_what_the_push_takes_away() {
+    let scene = Scene::with_token(SHORT);
+    let project = scene.project();
+    let push = |commit: &str| {
+        assert_eq!(project.push(&["--quiet", "--force", "origin", &format!("{commit}:refs/heads/main")]).code, Some(0));
+    };
+    let go_live = |commit: &str| {
+        scene.simulator.deploy(&scene.app, commit).set_phase("ACTIVE");
+        assert_eq!(project.deploy_status(&[commit, "--wait", "60s"]).code, Some(0));
+        project.result(commit)
+    };
+    let first = project.commit("good");
+    push(&first);
+    go_live(&first);
+    let second = project.commit("bad");
+    push(&second);
+    go_live(&second);
+    // The second one is live and contains the first one; that is what the person wants to get rid of.
+    push(&first);
+    project.status(&first, "an answer", |status| {
+        eprintln!("{status}");
+        status["phase"] == "awaiting_deployment" && status["targets"][0]["stages"][0]["summary"] != "not asked yet"
+    });
+    assert_eq!(project.deploy_status(&[&first]).code, Some(2));
+    assert_eq!(go_live(&first)["outcome"], "live");
+}
+
+#[test]
 fn t11_a_deployment_that_a_strangers_push_replaced_is_superseded_at_once() {
     let scene = Scene::new();
     let project = scene.project();

@@ -17,6 +17,16 @@ pub struct ProviderObservation {
     pub will_not_deploy: Option<String>,
 }
 
+impl ProviderObservation {
+    /// Leaves the deployment out that is among those which the provider had `decided` before the commit was pushed once more, and that
+    /// is not live: how an earlier push's deployment has ended says nothing about this push.
+    #[must_use]
+    pub fn of_this_push(self, decided: impl Fn(&str) -> bool) -> Self {
+        let is_ours = |it: &Deployment| !(it.state.has_ended() && decided(&it.id));
+        Self { deployment: self.deployment.filter(is_ours), ..self }
+    }
+}
+
 /// The provider's deployment of the pushed commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
@@ -76,6 +86,17 @@ pub enum DeploymentState {
     Blocked,
     /// The provider uses a word that we do not know: still in progress, shown raw, never a verdict.
     Unknown,
+}
+
+impl DeploymentState {
+    /// Nothing more comes of it by itself, and users do not see it.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        match self {
+            Self::Failed | Self::Canceled | Self::Superseded | Self::Replaced | Self::Skipped => true,
+            Self::Queued | Self::Building | Self::Deploying | Self::Live | Self::Blocked | Self::Unknown => false,
+        }
+    }
 }
 
 /// One answer of the database: everything that was asked of it.
@@ -166,4 +187,52 @@ pub struct CheckObservation {
     pub sub_checks: Vec<SubCheck>,
     /// What is well now and will not stay so, such as a certificate that expires soon.
     pub warning: Option<String>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::id::CommitId;
+
+    #[test]
+    fn how_an_earlier_pushs_deployment_has_ended_says_nothing_about_this_push() {
+        use DeploymentState::{
+            Blocked, Building, Canceled, Deploying, Failed, Live, Queued, Replaced, Skipped, Superseded, Unknown,
+        };
+        let commit = CommitId::parse(&"a".repeat(40)).unwrap();
+        for (state, has_ended) in [
+            (Queued, false),
+            (Building, false),
+            (Deploying, false),
+            (Live, false),
+            (Blocked, false),
+            (Unknown, false),
+            (Failed, true),
+            (Canceled, true),
+            (Superseded, true),
+            (Replaced, true),
+            (Skipped, true),
+        ] {
+            let deployment = Deployment {
+                id: "1".to_owned(),
+                state,
+                raw: String::new(),
+                commit: SeenCommit::compare(commit.as_str(), &commit),
+                url: None,
+                site_url: None,
+                progress: None,
+                reason: None,
+            };
+            let seen = ProviderObservation {
+                deployment: Some(deployment),
+                will_not_deploy: Some("why".to_owned()),
+                ..ProviderObservation::default()
+            };
+            assert_eq!(seen.clone().of_this_push(|id| id == "2"), seen, "{state:?}");
+            let after = seen.clone().of_this_push(|id| id == "1");
+            assert_eq!(after.deployment.is_none(), has_ended, "{state:?}");
+            assert_eq!(after.will_not_deploy, seen.will_not_deploy);
+        }
+    }
 }

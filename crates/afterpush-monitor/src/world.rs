@@ -1,10 +1,10 @@
 //! The outside of the machine: the run's files, the repository, and what the surroundings answer.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 
 use afterpush_core::{
     fault::with_causes,
-    file::Head,
+    file::{Head, Report},
     id::CommitId,
     machine::{Answer, Effect, EventKind, LocalLook, PushProof, RemoteLook, State},
     observation::DatabaseObservation,
@@ -27,6 +27,9 @@ use crate::{
 const LOG_LINES: usize = 200;
 const LINE_CHARS: usize = 500;
 
+/// A target's name, and the provider's id of a deployment.
+type Decided = (String, String);
+
 /// Everything outside of the machine.
 pub(crate) struct World<'a, S> {
     surroundings: &'a S,
@@ -36,6 +39,8 @@ pub(crate) struct World<'a, S> {
     store: RepositoryStore,
     sources: Box<dyn Ask>,
     relations: Relations,
+    /// The deployments that the provider had decided about when the commit was pushed once more.
+    decided: Rc<BTreeSet<Decided>>,
     successor: Successor,
     pusher_gone: bool,
     /// The monitor of this run that died before us had a proof that the push landed. What proved it may be gone by now: a remote
@@ -60,8 +65,10 @@ impl<'a, S: Surroundings> World<'a, S> {
         let head = store.head(&request.remote, &request.ref_name).ok().flatten();
         let was_proven = head.is_some_and(|head| head.request_id == request.id);
         let this_boot = recorder.boot_id().to_owned();
-        let is_repeated = recorder.directory().is_repeated();
+        let earlier = recorder.directory().earlier_results();
+        let is_repeated = !earlier.is_empty();
         let relations = Relations::of(git, store.clone(), commit, request.clone(), this_boot, is_repeated);
+        let decided = earlier.iter().flat_map(decided_in).collect();
         Self {
             surroundings,
             clock: RunClock::begin(surroundings.clocks()),
@@ -69,6 +76,7 @@ impl<'a, S: Surroundings> World<'a, S> {
             store,
             sources,
             relations,
+            decided: Rc::new(decided),
             successor: Successor::default(),
             pusher_gone,
             was_proven,
@@ -104,9 +112,15 @@ impl<'a, S: Surroundings> World<'a, S> {
     fn ask(&self, target: usize, stage: afterpush_core::run::StageKind, state: &State) -> Option<Pending> {
         let site_url = state.site_url(target).map(str::to_owned);
         let asking = self.sources.ask(target, stage, site_url, state.interval(target, stage))?;
-        let relations = self.relations.clone();
+        let (relations, decided) = (self.relations.clone(), Rc::clone(&self.decided));
+        let name = state.target_name(target).unwrap_or_default().to_owned();
         Some(Box::pin(async move {
             let (answer, pace) = asking.await;
+            let is_decided = |id: &str| decided.contains(&(name.clone(), id.to_owned()));
+            let answer = answer.map(|answer| match answer {
+                Answer::Provider(seen) => Answer::Provider(seen.of_this_push(is_decided)),
+                other => other,
+            });
             let answer = answer.map(|answer| with_relations(answer, &relations));
             EventKind::Answered { target, stage, answer, pace }
         }))
@@ -213,6 +227,8 @@ impl<S: Surroundings> Outside for World<'_, S> {
             self.pusher_gone = !has_pusher;
             self.was_proven = false;
             self.relations = self.relations.repeat(request.clone());
+            let status = recorder.directory().status().ok().flatten();
+            Rc::make_mut(&mut self.decided).extend(status.iter().flat_map(decided_in));
             self.restarted = request.pusher.map(|pusher| self.surroundings.watch_pusher(pusher));
             events.push(EventKind::PushedAgain { has_pusher });
         }
@@ -235,6 +251,10 @@ impl<S: Surroundings> Outside for World<'_, S> {
             self.recorder.borrow_mut().log_detail(|| format!("debug: {kind:?}"));
         }
     }
+}
+
+fn decided_in(report: &Report) -> impl Iterator<Item = Decided> {
+    report.decided_deployments().map(|(target, id)| (target.to_owned(), id.to_owned()))
 }
 
 /// Raises "another commit" to "one that contains ours" where the repository's history says so.

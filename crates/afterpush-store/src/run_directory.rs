@@ -120,10 +120,12 @@ impl RunDirectory {
         self.document(RESULT, SchemaName::Result)
     }
 
-    /// Tells whether an earlier push of the same commit to the same ref has ended here.
+    /// How earlier pushes of the same commit to the same ref have ended, as far as it can be read.
     #[must_use]
-    pub fn is_repeated(&self) -> bool {
-        names_in(&self.path).is_ok_and(|names| names.iter().any(|name| name.starts_with(EARLIER_RESULT)))
+    pub fn earlier_results(&self) -> Vec<Report> {
+        let names =
+            names_in(&self.path).unwrap_or_default().into_iter().filter(|name| name.starts_with(EARLIER_RESULT));
+        names.filter_map(|name| self.document(&name, SchemaName::Result).ok().flatten()).collect()
     }
 
     /// Which process the monitor is. Not a proof that it lives: that is [`RunDirectory::is_locked`].

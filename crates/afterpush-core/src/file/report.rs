@@ -106,6 +106,16 @@ impl From<Option<&Outcome>> for OutcomeFields {
     }
 }
 
+impl Report {
+    /// The targets' deployments about which the provider had decided: the target's name and the provider's id of the deployment.
+    pub fn decided_deployments(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.targets.iter().flat_map(|target| {
+            let decided = target.stages.iter().filter(|stage| stage.verdict != Verdict::Pending);
+            decided.filter_map(|stage| Some((target.name.as_str(), stage.deployment.as_ref()?.id.as_str())))
+        })
+    }
+}
+
 /// One target of the push.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

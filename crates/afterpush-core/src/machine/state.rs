@@ -56,6 +56,12 @@ impl State {
         self.push.proof
     }
 
+    /// A target's name in the configuration.
+    #[must_use]
+    pub fn target_name(&self, target: usize) -> Option<&str> {
+        self.targets.get(target).map(|target| target.plan.name.as_str())
+    }
+
     /// The address at which a target's application answers, once the provider has told it.
     #[must_use]
     pub fn site_url(&self, target: usize) -> Option<&str> {
