@@ -189,7 +189,7 @@ impl Surroundings for Around {
         Ok(Prepared {
             policy: world.policy.clone(),
             left_out: Vec::new(),
-            plan: Plan { targets, has_pusher: request.pusher.is_some() },
+            plan: Plan { targets, has_pusher: request.pusher.is_some(), is_repeated: false },
             sources: Box::new(Sources { world: Rc::clone(world), apps, commit: commit.clone(), pushed }),
         })
     }

@@ -191,9 +191,10 @@ impl App {
         ProviderObservation { deployment, serving, will_not_deploy: None }
     }
 
-    /// The newest row of a commit since its push.
+    /// The newest row of a commit. Where nothing but the row could tell it is one since the push: nobody can know an older one.
     pub(crate) fn row(&self, commit: &CommitId, pushed: Time, at: Time) -> DatabaseAnswer {
-        let newest = self.deployments_of(commit, (pushed, at)).last();
+        let since = if self.has_provider { Time::ZERO } else { pushed };
+        let newest = self.deployments_of(commit, (since, at)).last();
         let records = newest.map_or(DatabaseObservation::NoRow, |it| {
             let state = match it.state_at(at) {
                 Some(DeploymentState::Live | DeploymentState::Replaced) => RowState::Success,

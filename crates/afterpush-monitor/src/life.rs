@@ -113,8 +113,9 @@ async fn follow_once(
             nothing_to_ask()
         }
     };
-    let Prepared { policy, plan, sources, .. } = prepared;
+    let Prepared { policy, mut plan, sources, .. } = prepared;
     let mut world = World::new(recorder, store, sources, git, commit, surroundings);
+    plan.is_repeated |= world.is_repeated();
     let state = drive(State::new(plan, &policy), &policy, &mut world, pending).await;
     world.finish(&state).await;
 }
@@ -129,7 +130,7 @@ fn nothing_to_ask() -> Prepared {
     Prepared {
         policy: Policy::default(),
         left_out: Vec::new(),
-        plan: Plan { targets: vec![target], has_pusher: true },
+        plan: Plan { targets: vec![target], has_pusher: true, is_repeated: false },
         sources: Box::new(Sources::none()),
     }
 }

@@ -42,6 +42,11 @@ impl Relations {
         (*self.git).as_ref()
     }
 
+    /// Whether the ref had the commit before this push.
+    pub(crate) fn is_repeated(&self) -> bool {
+        !self.is_new
+    }
+
     /// The same commit is pushed once more, by this request.
     pub(crate) fn repeat(&self, request: Request) -> Self {
         Self { request, is_new: false, ..self.clone() }

@@ -149,7 +149,7 @@ fn prepare(
         sharing: Sharing::of_user(environment),
         changes,
     })?;
-    let plan = Plan { targets, has_pusher: request.pusher.is_some() };
+    let plan = Plan { targets, has_pusher: request.pusher.is_some(), is_repeated: false };
     Ok(Prepared { policy: config.policy, left_out: config.left_out, plan, sources: Box::new(sources) })
 }
 

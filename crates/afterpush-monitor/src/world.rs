@@ -84,6 +84,11 @@ impl<'a, S: Surroundings> World<'a, S> {
         }
     }
 
+    /// Whether the ref had the commit before this push.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.relations.is_repeated()
+    }
+
     /// Writes the result, and gives the run's files up.
     pub(crate) async fn finish(self, state: &State) {
         let elapsed = self.elapsed();

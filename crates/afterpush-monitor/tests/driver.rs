@@ -99,7 +99,7 @@ fn observation(state: DeploymentState) -> ProviderObservation {
 
 fn plan() -> Plan {
     let target = TargetPlan { provider: StagePlan::Ask, ..TargetPlan::unavailable("web", "not configured") };
-    Plan { targets: vec![target], has_pusher: true }
+    Plan { targets: vec![target], has_pusher: true, is_repeated: false }
 }
 
 async fn run(outside: &mut Scripted, pending: Vec<Pending>) -> State {

@@ -41,7 +41,7 @@ fn follow(policy: &Policy, random: &mut Random) -> (usize, Duration) {
     let end = Duration::from_secs(240);
     // The deployment appears some seconds after the push, and ends four minutes after it has appeared.
     let appears = Duration::from_secs_f64(2.0 + 8.0 * random.next());
-    let mut state = State::new(Plan { targets: vec![target], has_pusher: true }, policy);
+    let mut state = State::new(Plan { targets: vec![target], has_pusher: true, is_repeated: false }, policy);
     let mut now = Duration::ZERO;
     let mut asked = 0;
     let mut events = vec![EventKind::LookedLocally(LocalLook::Landed(PushProof::Reflog)), EventKind::Start];

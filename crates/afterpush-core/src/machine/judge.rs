@@ -235,7 +235,9 @@ impl Target {
         }
         if self.provider.is_pending() {
             // The quick check: database or health prove the commit live before the provider has told of a deployment.
+            let is_old_row = self.is_repeated && self.database.verdict == Verdict::Passed;
             if self.deployment.is_none()
+                && !is_old_row
                 && let Some((outcome, reason)) = self.proven()
             {
                 self.provider.decide(Verdict::Unavailable, "not waited for: the commit is proven live");

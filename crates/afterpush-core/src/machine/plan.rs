@@ -9,6 +9,8 @@ pub struct Plan {
     pub targets: Vec<TargetPlan>,
     /// Whether a `git push` process is watched, whose end will be told by an event.
     pub has_pusher: bool,
+    /// Whether the ref had the commit before: a row of the deployments table may be an earlier push's then.
+    pub is_repeated: bool,
 }
 
 /// How one target is followed.

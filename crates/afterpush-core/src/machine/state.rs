@@ -30,7 +30,7 @@ impl State {
     pub fn new(plan: Plan, policy: &Policy) -> Self {
         Self {
             push: Push::new(plan.has_pusher),
-            targets: plan.targets.into_iter().map(|target| Target::new(target, policy)).collect(),
+            targets: plan.targets.into_iter().map(|target| Target::new(target, plan.is_repeated, policy)).collect(),
             newer: None,
             deadline: policy.deadline,
             outcome: None,
@@ -129,7 +129,10 @@ impl State {
                 self.heed(policy, moment, finding, effects);
             }
             EventKind::LookedLocally(_) | EventKind::LookedAtRemote(_) => {}
-            EventKind::PushedAgain { has_pusher } => self.push.begin_again(now, has_pusher),
+            EventKind::PushedAgain { has_pusher } => {
+                self.targets.iter_mut().for_each(|target| target.is_repeated = true);
+                self.push.begin_again(now, has_pusher);
+            }
             EventKind::Answered { target, stage, answer, pace } => {
                 effects.push(Effect::Record);
                 if let Some(target) = self.targets.get_mut(target) {

@@ -33,6 +33,8 @@ pub(super) struct Target {
     pub(super) landed_at: Option<Duration>,
     pub(super) overtaken_at: Option<Duration>,
     pub(super) row_in_progress: bool,
+    /// The row of the commit may be an earlier push's: it has no time of its own that could be compared.
+    pub(super) is_repeated: bool,
     pub(super) checks: Vec<Check>,
     pub(super) migrations: Option<MigrationsObservation>,
     pub(super) log: Log,
@@ -47,7 +49,7 @@ pub(super) enum Log {
 }
 
 impl Target {
-    pub(super) fn new(plan: TargetPlan, policy: &Policy) -> Self {
+    pub(super) fn new(plan: TargetPlan, is_repeated: bool, policy: &Policy) -> Self {
         let stage = |stage_plan| Stage::new(stage_plan, policy.first_interval);
         Self {
             provider: stage(&plan.provider),
@@ -62,6 +64,7 @@ impl Target {
             landed_at: None,
             overtaken_at: None,
             row_in_progress: false,
+            is_repeated,
             migrations: None,
             log: Log::NotWanted,
         }
@@ -105,9 +108,10 @@ impl Target {
     fn asked_now(&self) -> impl Iterator<Item = StageKind> {
         let current = self.current();
         let quick = current == Some(StageKind::Provider) && self.deployment.is_none();
+        let is_quick = move |kind| quick && QUICK.contains(&kind) && !(kind == StageKind::Database && self.is_repeated);
         let health_has_address = !self.plan.health_needs_site || self.site_url.is_some();
         StageKind::ALL.into_iter().filter(move |kind| {
-            let turn = current == Some(*kind) || (quick && QUICK.contains(kind) && self.stage(*kind).is_pending());
+            let turn = current == Some(*kind) || (is_quick(*kind) && self.stage(*kind).is_pending());
             turn && (*kind != StageKind::Health || health_has_address)
         })
     }

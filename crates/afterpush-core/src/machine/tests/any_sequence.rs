@@ -104,10 +104,11 @@ proptest! {
     fn every_sequence_of_events_ends_by_the_deadline_and_no_outcome_ever_changes(
         targets in prop::collection::vec(any_target(), 0..3),
         has_pusher in any::<bool>(),
+        is_repeated in any::<bool>(),
         events in prop::collection::vec((any_event(), 0_u64..90_000, 0.0_f64..1.0), 0..60),
     ) {
         let policy = Policy::default();
-        let mut state = State::new(Plan { targets, has_pusher }, &policy);
+        let mut state = State::new(Plan { targets, has_pusher, is_repeated }, &policy);
         let mut now = Duration::ZERO;
         let mut outcome: Option<Outcome> = None;
         let mut finishes = 0;
@@ -140,7 +141,7 @@ proptest! {
     #[test]
     fn waiting_by_the_timers_alone_reaches_an_end(targets in prop::collection::vec(any_target(), 0..3), roll in 0.0_f64..1.0) {
         let policy = Policy::default();
-        let mut state = State::new(Plan { targets, has_pusher: true }, &policy);
+        let mut state = State::new(Plan { targets, has_pusher: true, is_repeated: false }, &policy);
         let mut now = Duration::ZERO;
         let mut kind = EventKind::Start;
         for _ in 0..5_000 {

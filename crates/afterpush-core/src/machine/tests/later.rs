@@ -39,7 +39,7 @@ fn t11_what_a_later_unrelated_deployment_has_replaced_ends_at_once() {
 fn t11_a_superseded_deployment_is_not_called_a_timeout() {
     let mut world = World::landed(vec![target()]);
     world.policy.deadline = Duration::from_secs(60);
-    world.state = State::new(Plan { targets: vec![target()], has_pusher: true }, &world.policy);
+    world.state = State::new(Plan { targets: vec![target()], has_pusher: true, is_repeated: false }, &world.policy);
     world.tell(EventKind::LookedLocally(LocalLook::Landed(PushProof::Reflog)));
     let outcome = world.run(|_, _| Ok(Answer::Provider(deployment(DeploymentState::Superseded))));
     assert_eq!(outcome, Outcome::Superseded { by: None });

@@ -91,7 +91,7 @@ struct World {
 impl World {
     fn new(targets: Vec<TargetPlan>) -> Self {
         let policy = Policy::default();
-        let state = State::new(Plan { targets, has_pusher: true }, &policy);
+        let state = State::new(Plan { targets, has_pusher: true, is_repeated: false }, &policy);
         let mut world = Self { state, policy, now: Duration::ZERO, open: Vec::new(), finishes: 0 };
         world.tell(EventKind::Start);
         world

@@ -3,6 +3,43 @@
 use super::*;
 
 #[test]
+fn a_row_of_a_commit_that_was_pushed_before_is_asked_when_its_turn_has_come() {
+    let plan = || TargetPlan { database: StagePlan::Ask, ..target() };
+    let row_is_asked = Effect::Ask { target: 0, stage: StageKind::Database };
+    let begin = |is_repeated| {
+        let mut world = World::new(vec![plan()]);
+        world.state = State::new(Plan { targets: vec![plan()], has_pusher: true, is_repeated }, &world.policy);
+        let effects = world.tell(EventKind::LookedLocally(LocalLook::Landed(PushProof::Reflog)));
+        (world, effects.contains(&row_is_asked))
+    };
+    assert!(begin(false).1);
+    let (mut world, asked) = begin(true);
+    assert!(!asked);
+    world.until_asked(StageKind::Provider);
+    world.provider(deployment(DeploymentState::Live));
+    world.until_asked(StageKind::Database);
+    world.answer(StageKind::Database, row(RowState::Success));
+    assert_eq!(world.outcome(), Some(OutcomeWord::Live));
+}
+
+#[test]
+fn a_row_that_passed_before_the_commit_was_pushed_once_more_does_not_prove_it_live() {
+    for is_pushed_again in [false, true] {
+        let check = CheckPlan { names_commit: false, passes: 1, failures: 3, flakes: 0, name: "health".to_owned() };
+        let health_checks = vec![check];
+        let plan = TargetPlan { database: StagePlan::Ask, health: StagePlan::Ask, health_checks, ..target() };
+        let mut world = World::landed(vec![plan]);
+        world.until_asked(StageKind::Database);
+        world.answer(StageKind::Database, row(RowState::Success));
+        if is_pushed_again {
+            world.tell(EventKind::PushedAgain { has_pusher: false });
+        }
+        world.answer(StageKind::Health, health(true, None));
+        assert_eq!(world.outcome(), (!is_pushed_again).then_some(OutcomeWord::Live));
+    }
+}
+
+#[test]
 fn t5_a_healthy_answer_of_another_commit_is_no_proof() {
     let plan = TargetPlan { health: StagePlan::Ask, ..target() };
     let mut world = World::landed(vec![plan]);
