@@ -2,11 +2,16 @@
 //!
 //! Invariant: what the ref had before the push proves nothing. Whatever contains a commit that is new to its ref came after it.
 //! A push that moves a branch back, or pushes once more what was replaced, finds its commit also in what it takes away; there only
-//! a push that is known to be a later one counts.
+//! a push that is known to be a later one counts. Whoever asks for a commit to be watched speaks of the push that there was.
 
 use std::rc::Rc;
 
-use afterpush_core::{file::Request, id::CommitId, machine::RemoteLook, run::Relation};
+use afterpush_core::{
+    file::{PushSource, Request},
+    id::CommitId,
+    machine::RemoteLook,
+    run::Relation,
+};
 use afterpush_git::Git;
 use afterpush_store::RepositoryStore;
 
@@ -23,7 +28,7 @@ pub(crate) struct Relations {
 }
 
 impl Relations {
-    /// Those of one push. `is_repeated` tells that the same commit was pushed to the same ref before, as far as the run's files know.
+    /// Those of one push. `is_repeated` tells that the same commit has been at the same ref before, as far as the run's files know.
     pub(crate) fn of(
         git: Option<Git>,
         store: RepositoryStore,
@@ -33,7 +38,8 @@ impl Relations {
         is_repeated: bool,
     ) -> Self {
         let mut relations = Self { git: Rc::new(git), store, commit, request, this_boot, is_new: true };
-        relations.is_new = !is_repeated && !relations.was_there_before();
+        relations.is_new =
+            relations.request.source == PushSource::Person || !(is_repeated || relations.was_there_before());
         relations
     }
 
@@ -49,7 +55,8 @@ impl Relations {
 
     /// The same commit is pushed once more, by this request.
     pub(crate) fn repeat(&self, request: Request) -> Self {
-        Self { request, is_new: false, ..self.clone() }
+        let is_new = self.is_new && request.source == PushSource::Person;
+        Self { request, is_new, ..self.clone() }
     }
 
     /// How a commit that is reported in full or by its first digits relates to the pushed one.
@@ -213,14 +220,15 @@ mod tests {
         project.git(&["push", "--no-verify", "--quiet", "origin", "main"]);
         let second = clone.commit("second");
         let git = || Git::open(&project.work.join(".git")).unwrap();
-        let say = |pushed_at: i64| {
-            let request = Clone::request(&first, None, pushed_at);
+        let say = |pushed_at: i64, source| {
+            let request = Request { source, ..Clone::request(&first, None, pushed_at) };
             Relations::of(Some(git()), clone.store.clone(), first.clone(), request, "boot".to_owned(), false)
                 .relation(second.as_str())
         };
         let now = Timestamp::now().as_second();
-        assert_eq!(say(now), Relation::Contains, "the line is this push's own");
-        assert_eq!(say(now + 60), Relation::Other, "the line is an earlier push's");
+        assert_eq!(say(now, PushSource::Hook), Relation::Contains, "the line is this push's own");
+        assert_eq!(say(now + 60, PushSource::Hook), Relation::Other, "the line is an earlier push's");
+        assert_eq!(say(now + 60, PushSource::Person), Relation::Contains, "the line is of the push that is meant");
     }
 
     #[test]

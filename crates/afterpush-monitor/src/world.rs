@@ -4,11 +4,11 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 
 use afterpush_core::{
     fault::with_causes,
-    file::{Head, Report},
+    file::{Head, PushSource, Report, Request},
     id::CommitId,
     machine::{Answer, Effect, EventKind, LocalLook, PushProof, RemoteLook, State},
     observation::DatabaseObservation,
-    run::{Relation, SeenCommit},
+    run::{OutcomeWord, Relation, SeenCommit},
     text::clean_log,
 };
 use afterpush_git::{Git, read_ls_remote};
@@ -66,9 +66,9 @@ impl<'a, S: Surroundings> World<'a, S> {
         let was_proven = head.is_some_and(|head| head.request_id == request.id);
         let this_boot = recorder.boot_id().to_owned();
         let earlier = recorder.directory().earlier_results();
-        let is_repeated = !earlier.is_empty();
+        let is_repeated = earlier.iter().any(|it| it.outcome.outcome != Some(OutcomeWord::PushNotCompleted));
         let relations = Relations::of(git, store.clone(), commit, request.clone(), this_boot, is_repeated);
-        let decided = earlier.iter().flat_map(decided_in).collect();
+        let decided = earlier.iter().filter(|_| is_own_push(request)).flat_map(decided_in).collect();
         Self {
             surroundings,
             clock: RunClock::begin(surroundings.clocks()),
@@ -233,7 +233,8 @@ impl<S: Surroundings> Outside for World<'_, S> {
             self.was_proven = false;
             self.relations = self.relations.repeat(request.clone());
             let status = recorder.directory().status().ok().flatten();
-            Rc::make_mut(&mut self.decided).extend(status.iter().flat_map(decided_in));
+            let decided = status.iter().filter(|_| is_own_push(&request)).flat_map(decided_in);
+            Rc::make_mut(&mut self.decided).extend(decided);
             self.restarted = request.pusher.map(|pusher| self.surroundings.watch_pusher(pusher));
             events.push(EventKind::PushedAgain { has_pusher });
         }
@@ -256,6 +257,11 @@ impl<S: Surroundings> Outside for World<'_, S> {
             self.recorder.borrow_mut().log_detail(|| format!("debug: {kind:?}"));
         }
     }
+}
+
+/// Who asks for a commit to be watched makes no push: what was decided about the one that there was is what is asked for.
+fn is_own_push(request: &Request) -> bool {
+    request.source != PushSource::Person
 }
 
 fn decided_in(report: &Report) -> impl Iterator<Item = Decided> {
