@@ -80,7 +80,7 @@ impl Relations {
             Relation::Same => RemoteLook::Landed,
             Relation::Contains => RemoteLook::Contains,
             Relation::Other if self.by_history(there.as_str()) == Relation::Contains => RemoteLook::Unclear(
-                "it has moved on to a commit that contains this one, which it had before the push as well",
+                "it has moved on to a commit that contains this one, and may have been there before the push",
             ),
             Relation::Other if self.git().is_some_and(|git| git.peel(there).is_some()) => RemoteLook::Elsewhere,
             // Somebody may have pushed on top of ours at once.
