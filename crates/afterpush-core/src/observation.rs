@@ -196,6 +196,13 @@ mod tests {
     use crate::id::CommitId;
 
     #[test]
+    fn migrations_that_cannot_be_told_say_why() {
+        let seen = MigrationsObservation::undecided("two tools");
+        assert_eq!(seen.standing.undecided.as_deref(), Some("two tools"));
+        assert_eq!((seen.tool, seen.path.as_str()), (None, ""));
+    }
+
+    #[test]
     fn how_an_earlier_pushs_deployment_has_ended_says_nothing_about_this_push() {
         use DeploymentState::{
             Blocked, Building, Canceled, Deploying, Failed, Live, Queued, Replaced, Skipped, Superseded, Unknown,

@@ -265,7 +265,7 @@ fn is_own_push(request: &Request) -> bool {
 }
 
 fn decided_in(report: &Report) -> impl Iterator<Item = Decided> {
-    report.decided_deployments().map(|(target, id)| (target.to_owned(), id.to_owned()))
+    report.targets.iter().flat_map(|target| target.decided_deployments().map(|id| (target.name.clone(), id.to_owned())))
 }
 
 /// Raises "another commit" to "one that contains ours" where the repository's history says so.

@@ -106,16 +106,6 @@ impl From<Option<&Outcome>> for OutcomeFields {
     }
 }
 
-impl Report {
-    /// The targets' deployments about which the provider had decided: the target's name and the provider's id of the deployment.
-    pub fn decided_deployments(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.targets.iter().flat_map(|target| {
-            let decided = target.stages.iter().filter(|stage| stage.verdict != Verdict::Pending);
-            decided.filter_map(|stage| Some((target.name.as_str(), stage.deployment.as_ref()?.id.as_str())))
-        })
-    }
-}
-
 /// One target of the push.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -133,6 +123,14 @@ pub struct TargetReport {
     pub stages: Vec<StageReport>,
     /// Where the application answers, once it is known.
     pub site_url: Option<String>,
+}
+
+impl TargetReport {
+    /// The provider's ids of the deployments about which it had decided.
+    pub fn decided_deployments(&self) -> impl Iterator<Item = &str> {
+        let decided = self.stages.iter().filter(|stage| stage.verdict != Verdict::Pending);
+        decided.filter_map(|stage| Some(stage.deployment.as_ref()?.id.as_str()))
+    }
 }
 
 /// One stage of one target.
@@ -322,6 +320,28 @@ mod tests {
         let schemas = [Document::Status.schema(), Document::Result.schema(), Request::schema()];
         let names = schemas.map(|schema| (schema.name, schema.major, schema.minor));
         assert_eq!(names, [SchemaName::Status, SchemaName::Result, SchemaName::Request].map(|name| (name, 1, 1)));
+    }
+
+    #[test]
+    fn a_target_names_the_deployments_that_were_decided_about() {
+        let stage = |verdict: &str, id: Option<&str>| {
+            let deployment = id.map(|id| serde_json::json!({ "id": id, "raw": "x", "commit": "c", "url": null }));
+            serde_json::json!({
+                "stage": "provider", "verdict": verdict, "summary": "", "commit": null, "deployment": deployment,
+                "asked": 1, "trouble": null, "observed_at": null,
+            })
+        };
+        let stages = [
+            stage("passed", Some("1")),
+            stage("failed", Some("2")),
+            stage("pending", Some("3")),
+            stage("failed", None),
+        ];
+        let target: TargetReport = serde_json::from_value(serde_json::json!({
+            "name": "web", "phase": "finished", "outcome": null, "reason": null, "stages": stages, "site_url": null,
+        }))
+        .unwrap();
+        assert_eq!(target.decided_deployments().collect::<Vec<_>>(), ["1", "2"]);
     }
 
     #[test]

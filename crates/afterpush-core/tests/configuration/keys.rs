@@ -14,6 +14,19 @@ use afterpush_core::{
 use super::{FULL, only_target, refused, repository, target, trusted, untrusted, user, users};
 
 #[test]
+fn a_push_is_for_the_targets_whose_refs_fit() {
+    let of = |name: &str, branch: &str| format!("[[target]]\nname = \"{name}\"\nbranch = \"{branch}\"\n");
+    let config = users(&[of("web", "main"), of("preview", "*"), of("docs", "docs")].concat()).unwrap();
+    let names = |ref_name: &str| {
+        let ref_name = RefName::parse(ref_name).unwrap();
+        config.targets_of(&ref_name).map(|target| target.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("refs/heads/main"), ["web", "preview"]);
+    assert_eq!(names("refs/heads/docs"), ["preview", "docs"]);
+    assert_eq!(names("refs/tags/main"), [""; 0]);
+}
+
+#[test]
 fn every_key_reaches_its_place() {
     let config = trusted(FULL).unwrap();
     let settings: toml::Table =
