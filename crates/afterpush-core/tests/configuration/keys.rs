@@ -15,7 +15,7 @@ use super::{FULL, only_target, refused, repository, target, trusted, untrusted, 
 
 #[test]
 fn a_push_is_for_the_targets_whose_refs_fit() {
-    let of = |name: &str, branch: &str| format!("[[target]]\nname = \"{name}\"\nbranch = \"{branch}\"\n");
+    let of = |name: &str, ref_name: &str| format!("[[target]]\nname = \"{name}\"\nref = \"refs/heads/{ref_name}\"\n");
     let config = users(&[of("web", "main"), of("preview", "*"), of("docs", "docs")].concat()).unwrap();
     let names = |ref_name: &str| {
         let ref_name = RefName::parse(ref_name).unwrap();
