@@ -170,6 +170,7 @@ impl Surroundings for Around {
                 provider: plan(app.has_provider),
                 database: plan(app.has_database),
                 health: plan(app.has_health),
+                tells_deployments_apart: app.has_provider,
                 health_needs_site: app.has_provider && dice.chance(0.3),
                 health_checks: app
                     .has_health

@@ -18,11 +18,11 @@ pub struct ProviderObservation {
 }
 
 impl ProviderObservation {
-    /// Leaves the deployment out that is among those which the provider had `decided` before the commit was pushed once more, and that
-    /// is not live: how an earlier push's deployment has ended says nothing about this push.
+    /// Leaves a deployment out that an earlier push of the same commit had (`is_earlier` tells of an id) and that has ended: how says
+    /// nothing about this push.
     #[must_use]
-    pub fn of_this_push(self, decided: impl Fn(&str) -> bool) -> Self {
-        let is_ours = |it: &Deployment| !(it.state.has_ended() && decided(&it.id));
+    pub fn of_this_push(self, is_earlier: impl Fn(&str) -> bool) -> Self {
+        let is_ours = |it: &Deployment| !(it.state.has_ended() && is_earlier(&it.id));
         Self { deployment: self.deployment.filter(is_ours), ..self }
     }
 }

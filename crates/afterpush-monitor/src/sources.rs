@@ -308,6 +308,10 @@ fn set_up_target(kit: &Kit<'_>, target: &Target) -> Result<(TargetSources, Targe
         provider: provider_plan,
         database: database_plan,
         health: health_plan,
+        tells_deployments_apart: target
+            .provider
+            .as_ref()
+            .is_some_and(|provider| registry::tells_deployments_apart(&provider.kind, &provider.settings)),
         health_needs_site: needs_site,
         health_checks: target.health.iter().map(CheckPlan::of).collect(),
         accept_unversioned_health: target.accept_unversioned_health,

@@ -28,7 +28,7 @@ const LOG_LINES: usize = 200;
 const LINE_CHARS: usize = 500;
 
 /// A target's name, and the provider's id of a deployment.
-type Decided = (String, String);
+type TargetDeployment = (String, String);
 
 /// Everything outside of the machine.
 pub(crate) struct World<'a, S> {
@@ -39,8 +39,8 @@ pub(crate) struct World<'a, S> {
     store: RepositoryStore,
     sources: Box<dyn Ask>,
     relations: Relations,
-    /// The deployments that the provider had decided about when the commit was pushed once more.
-    decided: Rc<BTreeSet<Decided>>,
+    /// The deployments that earlier pushes of the same commit had.
+    earlier: Rc<BTreeSet<TargetDeployment>>,
     successor: Successor,
     pusher_gone: bool,
     /// The monitor of this run that died before us had a proof that the push landed. What proved it may be gone by now: a remote
@@ -68,7 +68,7 @@ impl<'a, S: Surroundings> World<'a, S> {
         let earlier = recorder.directory().earlier_results();
         let is_repeated = earlier.iter().any(|it| it.outcome.outcome != Some(OutcomeWord::PushNotCompleted));
         let relations = Relations::of(git, store.clone(), commit, request.clone(), this_boot, is_repeated);
-        let decided = earlier.iter().filter(|_| is_own_push(request)).flat_map(decided_in).collect();
+        let earlier = earlier.iter().filter(|_| is_own_push(request)).flat_map(deployments_in).collect();
         Self {
             surroundings,
             clock: RunClock::begin(surroundings.clocks()),
@@ -76,7 +76,7 @@ impl<'a, S: Surroundings> World<'a, S> {
             store,
             sources,
             relations,
-            decided: Rc::new(decided),
+            earlier: Rc::new(earlier),
             successor: Successor::default(),
             pusher_gone,
             was_proven,
@@ -117,13 +117,14 @@ impl<'a, S: Surroundings> World<'a, S> {
     fn ask(&self, target: usize, stage: afterpush_core::run::StageKind, state: &State) -> Option<Pending> {
         let site_url = state.site_url(target).map(str::to_owned);
         let asking = self.sources.ask(target, stage, site_url, state.interval(target, stage))?;
-        let (relations, decided) = (self.relations.clone(), Rc::clone(&self.decided));
-        let name = state.target_name(target).unwrap_or_default().to_owned();
+        let (relations, earlier) = (self.relations.clone(), Rc::clone(&self.earlier));
+        let name = state.whose_deployments_have_ids(target).map(str::to_owned);
         Some(Box::pin(async move {
             let (answer, pace) = asking.await;
-            let is_decided = |id: &str| decided.contains(&(name.clone(), id.to_owned()));
+            let is_earlier =
+                |id: &str| name.as_ref().is_some_and(|name| earlier.contains(&(name.clone(), id.to_owned())));
             let answer = answer.map(|answer| match answer {
-                Answer::Provider(seen) => Answer::Provider(seen.of_this_push(is_decided)),
+                Answer::Provider(seen) => Answer::Provider(seen.of_this_push(is_earlier)),
                 other => other,
             });
             let answer = answer.map(|answer| with_relations(answer, &relations));
@@ -233,8 +234,8 @@ impl<S: Surroundings> Outside for World<'_, S> {
             self.was_proven = false;
             self.relations = self.relations.repeat(request.clone());
             let status = recorder.directory().status().ok().flatten();
-            let decided = status.iter().filter(|_| is_own_push(&request)).flat_map(decided_in);
-            Rc::make_mut(&mut self.decided).extend(decided);
+            let earlier = status.iter().filter(|_| is_own_push(&request)).flat_map(deployments_in);
+            Rc::make_mut(&mut self.earlier).extend(earlier);
             self.restarted = request.pusher.map(|pusher| self.surroundings.watch_pusher(pusher));
             events.push(EventKind::PushedAgain { has_pusher });
         }
@@ -259,13 +260,13 @@ impl<S: Surroundings> Outside for World<'_, S> {
     }
 }
 
-/// Who asks for a commit to be watched makes no push: what was decided about the one that there was is what is asked for.
+/// Who asks for a commit to be watched makes no push: the deployment of the one that there was is what is asked for.
 fn is_own_push(request: &Request) -> bool {
     request.source != PushSource::Person
 }
 
-fn decided_in(report: &Report) -> impl Iterator<Item = Decided> {
-    report.targets.iter().flat_map(|target| target.decided_deployments().map(|id| (target.name.clone(), id.to_owned())))
+fn deployments_in(report: &Report) -> impl Iterator<Item = TargetDeployment> {
+    report.targets.iter().flat_map(|target| target.deployments().map(|id| (target.name.clone(), id.to_owned())))
 }
 
 /// Raises "another commit" to "one that contains ours" where the repository's history says so.

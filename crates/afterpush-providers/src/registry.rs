@@ -73,6 +73,17 @@ pub fn needs_token(kind: &str) -> bool {
     entry(kind).is_some_and(|entry| entry.needs_token)
 }
 
+/// Whether each deployment has an id of its own. Where the workload's, the application's or the commit's name stands for it, two
+/// deployments of one commit have the same.
+#[must_use]
+pub fn tells_deployments_apart(kind: &str, settings: &toml::Table) -> bool {
+    match kind {
+        "argocd" | "command" | "fly" | "kubernetes" => false,
+        "http" => settings.contains_key("id"),
+        _ => entry(kind).is_some(),
+    }
+}
+
 /// The names under which the provider's token may be found, in the environment and in the user's credentials file; the
 /// first that has a value counts. Empty for an unknown kind.
 #[must_use]
@@ -119,6 +130,13 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn answers_of_any_host_are_told_apart_where_the_configuration_says_by_what() {
+        let settings = "id = '/deploy/id'".parse().unwrap();
+        assert!(tells_deployments_apart("http", &settings));
+        assert!(!tells_deployments_apart("nowhere", &settings));
+    }
+
     /// The kinds without a vendor's address.
     const SELF_HOSTED: [&str; 4] = ["argocd", "command", "http", "kubernetes"];
 
@@ -127,6 +145,8 @@ mod tests {
         assert_eq!(ENTRIES.map(|entry| entry.kind), PROVIDER_KINDS);
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         for kind in PROVIDER_KINDS {
+            let has_ids = !["argocd", "command", "fly", "http", "kubernetes"].contains(&kind);
+            assert_eq!(tells_deployments_apart(kind, &toml::Table::new()), has_ids, "{kind}");
             assert!(!needs_token(kind) || !credential_names(kind).is_empty(), "{kind}");
             assert!(api_url(kind).starts_with("https://") || SELF_HOSTED.contains(&kind), "{kind}");
             assert!(further_addresses(kind).iter().all(|it| it.starts_with("https://")), "{kind}");

@@ -126,10 +126,9 @@ pub struct TargetReport {
 }
 
 impl TargetReport {
-    /// The provider's ids of the deployments about which it had decided.
-    pub fn decided_deployments(&self) -> impl Iterator<Item = &str> {
-        let decided = self.stages.iter().filter(|stage| stage.verdict != Verdict::Pending);
-        decided.filter_map(|stage| Some(stage.deployment.as_ref()?.id.as_str()))
+    /// The provider's ids of the deployments that its stages speak of.
+    pub fn deployments(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().filter_map(|stage| Some(stage.deployment.as_ref()?.id.as_str()))
     }
 }
 
@@ -323,25 +322,20 @@ mod tests {
     }
 
     #[test]
-    fn a_target_names_the_deployments_that_were_decided_about() {
-        let stage = |verdict: &str, id: Option<&str>| {
+    fn a_target_names_the_deployments_that_its_stages_speak_of() {
+        let stage = |id: Option<&str>| {
             let deployment = id.map(|id| serde_json::json!({ "id": id, "raw": "x", "commit": "c", "url": null }));
             serde_json::json!({
-                "stage": "provider", "verdict": verdict, "summary": "", "commit": null, "deployment": deployment,
+                "stage": "provider", "verdict": "pending", "summary": "", "commit": null, "deployment": deployment,
                 "asked": 1, "trouble": null, "observed_at": null,
             })
         };
-        let stages = [
-            stage("passed", Some("1")),
-            stage("failed", Some("2")),
-            stage("pending", Some("3")),
-            stage("failed", None),
-        ];
+        let stages = [stage(Some("1")), stage(None), stage(Some("2"))];
         let target: TargetReport = serde_json::from_value(serde_json::json!({
             "name": "web", "phase": "finished", "outcome": null, "reason": null, "stages": stages, "site_url": null,
         }))
         .unwrap();
-        assert_eq!(target.decided_deployments().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(target.deployments().collect::<Vec<_>>(), ["1", "2"]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct TargetPlan {
     pub database: StagePlan,
     /// Whether the health address can be asked.
     pub health: StagePlan,
+    /// The provider gives each deployment an id of its own, by which an earlier push's is known.
+    pub tells_deployments_apart: bool,
     /// The health address is a path on the deployment's address, which the provider has to tell first.
     pub health_needs_site: bool,
     /// What each health check needs to pass, in the order in which they answer.
@@ -45,6 +47,7 @@ impl TargetPlan {
             provider: stage(),
             database: stage(),
             health: stage(),
+            tells_deployments_apart: false,
             health_needs_site: false,
             health_checks: Vec::new(),
             accept_unversioned_health: false,

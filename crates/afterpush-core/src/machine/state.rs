@@ -56,10 +56,11 @@ impl State {
         self.push.proof
     }
 
-    /// A target's name in the configuration.
+    /// The target's name in the configuration, where its deployments can be told apart by their ids.
     #[must_use]
-    pub fn target_name(&self, target: usize) -> Option<&str> {
-        self.targets.get(target).map(|target| target.plan.name.as_str())
+    pub fn whose_deployments_have_ids(&self, target: usize) -> Option<&str> {
+        let plan = &self.targets.get(target)?.plan;
+        plan.tells_deployments_apart.then_some(plan.name.as_str())
     }
 
     /// The address at which a target's application answers, once the provider has told it.
