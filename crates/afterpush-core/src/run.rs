@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CommitId, abbreviated};
+use crate::{
+    id::{CommitId, abbreviated},
+    text::clean_line,
+};
 
 /// Where a run, or one target of it, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -326,13 +329,16 @@ pub struct SubCheck {
     pub summary: String,
 }
 
+/// More of what somebody reports as a commit is not kept.
+const LONGEST_NAME: usize = 80;
+
 impl SeenCommit {
     /// Compares a reported id with the pushed commit, as far as that goes without the repository: [`Relation::Same`] or
     /// [`Relation::Other`]. Whoever has the repository at hand raises `Other` to `Contains` where history says so.
     #[must_use]
     pub fn compare(reported: &str, pushed: &CommitId) -> Self {
         let relation = if pushed.is_named_by(reported) { Relation::Same } else { Relation::Other };
-        Self { id: reported.trim().to_ascii_lowercase(), relation }
+        Self { id: clean_line(reported.trim(), LONGEST_NAME).to_ascii_lowercase(), relation }
     }
 }
 

@@ -61,10 +61,10 @@ pub(crate) fn host_of(address: &str) -> Option<String> {
 }
 
 /// A log at an address that an answer gave, on whatever host: without the credential, and only its end.
-pub(crate) fn log_elsewhere(url: &str) -> HttpRequest {
+pub(crate) fn log_elsewhere(url: &Url) -> HttpRequest {
     HttpRequest {
         method: Method::Get,
-        url: url.to_owned(),
+        url: url.to_string(),
         headers: Vec::new(),
         credential: None,
         body: None,

@@ -389,7 +389,8 @@ impl Converse for Heroku {
             Step::Dyno(_) => Some(response::json::<LogSession>(&response, asked(what))?.logplex_url),
             _ => response::json::<Output>(&response, asked(what))?.output_stream_url,
         };
-        let Some(url) = url.filter(|url| crate::answer::is_web_address(url)) else {
+        let Some(url) = url.filter(|url| crate::answer::is_web_address(url)).and_then(|url| url::Url::parse(&url).ok())
+        else {
             return Err(Fault::new(FaultKind::NotFound, format!("Heroku does not tell where {what} is")));
         };
         // The address is signed: neither it nor the answer may stand in a fault.

@@ -86,7 +86,7 @@ impl Http {
         HttpRequest {
             headers: vec![("accept", "application/json".to_owned())],
             credential: self.credential.clone(),
-            ..log_elsewhere(url.as_str())
+            ..log_elsewhere(url)
         }
         .at_most(LARGEST_ANSWER)
     }
@@ -123,12 +123,12 @@ impl Converse for Http {
         let Some(address) = address else { return Ok(log.to_owned()) };
         let request = match address.origin() == self.url.origin() {
             true => self.get(&address).for_log(),
-            false => log_elsewhere(address.as_str()),
+            false => log_elsewhere(&address),
         };
         let mut response = line.ask(request).await;
         if let (300..=399, Some(location)) = (response.status, response.header("location")) {
             let moved = address.join(location).map_err(|_| fault(&response, LOG))?;
-            response = line.ask(log_elsewhere(moved.as_str())).await;
+            response = line.ask(log_elsewhere(&moved)).await;
         }
         match response.status {
             200..=299 => Ok(String::from_utf8_lossy(&response.body).into_owned()),

@@ -78,3 +78,14 @@ fn a_reported_id_is_compared_in_any_case_and_with_spaces_around() {
     assert_eq!(SeenCommit::compare(" 1111111\n", &pushed), seen("1111111", Relation::Same));
     assert_eq!(SeenCommit::compare("ABCDEF0", &pushed), seen("abcdef0", Relation::Other));
 }
+
+#[test]
+fn what_is_reported_as_a_commit_is_kept_clean_and_short() {
+    let pushed = CommitId::parse(OURS).unwrap();
+    let kept = |reported: &str| SeenCommit::compare(reported, &pushed);
+    assert_eq!(kept("abc\u{1b}[31mdef\u{7f}\u{202e}0"), SeenCommit { id: "abcdef0".into(), relation: Relation::Other });
+    // What is only the same once it was cleaned is not the same.
+    let hidden = format!("{}\u{200b}{}", &OURS[..9], &OURS[9..]);
+    assert_eq!(kept(&hidden), SeenCommit { id: OURS.into(), relation: Relation::Other });
+    assert_eq!(kept(&"a".repeat(500)).id.chars().count(), 80);
+}

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use afterpush_core::fault::{Fault, FaultKind};
+use url::Url;
 
 use crate::{HttpRequest, HttpResponse, api::log_elsewhere, response};
 
@@ -42,7 +43,7 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Walk {
     kinds: VecDeque<Kind>,
-    archives: VecDeque<String>,
+    archives: VecDeque<Url>,
     archives_left: usize,
     reads_archive: bool,
     kinds_asked: usize,
@@ -106,7 +107,7 @@ impl Walk {
         // 400 and 404: that part of the deployment never ran, or its log is cleaned up already.
         if !matches!(response.status, 400 | 404) {
             match response::json::<Logs>(response, asked("the deployment's log")) {
-                Ok(logs) => self.archives.extend(logs.historic_urls.into_iter().filter(|url| is_safe_address(url))),
+                Ok(logs) => self.archives.extend(logs.historic_urls.iter().filter_map(|url| safe_address(url))),
                 Err(fault) => {
                     if matches!(fault.kind, FaultKind::RateLimited | FaultKind::Unauthorized) {
                         self.kinds.clear();
@@ -162,16 +163,15 @@ fn append(text: &mut String, more: &str) {
     text.drain(..cut);
 }
 
-/// Tells whether an archive may be asked for at an address: https, or http on this machine, which the transport allows
-/// only beside an API on this machine.
-fn is_safe_address(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| {
-        let loopback = match url.host() {
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-            _ => false,
-        };
-        let scheme = url.scheme() == "https" || (url.scheme() == "http" && loopback);
-        scheme && url.has_host() && url.username().is_empty() && url.password().is_none()
-    })
+/// The address of an archive, where it may be asked for: https, or http on this machine, which the transport allows only beside an
+/// API on this machine.
+fn safe_address(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let is_loopback = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        _ => false,
+    };
+    let scheme = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    (scheme && url.has_host() && url.username().is_empty() && url.password().is_none()).then_some(url)
 }

@@ -1,6 +1,7 @@
 //! The log of a job of Actions. It is on another host, at an address that is good for a minute.
 
 use afterpush_core::fault::{Fault, FaultKind};
+use url::Url;
 
 use super::{GitHub, actions::SCOPE};
 use crate::{
@@ -19,10 +20,10 @@ impl GitHub {
         let request = self.get(&["actions", "jobs", &job.to_string(), "logs"], &[])?.for_log();
         let mut response = line.ask(request).await;
         if response.status == 302 {
-            let Some(address) = response.header("location") else {
+            let Some(address) = response.header("location").and_then(|address| Url::parse(address).ok()) else {
                 return Err(Fault::new(FaultKind::Malformed, "GitHub does not say where the job's log is"));
             };
-            response = line.ask(log_elsewhere(address)).await;
+            response = line.ask(log_elsewhere(&address)).await;
         }
         text(&response)
     }

@@ -4,6 +4,7 @@ use afterpush_core::{
     fault::{Fault, FaultKind},
     text::one_line,
 };
+use url::Url;
 
 use super::{
     GitLab, SCOPE,
@@ -111,10 +112,10 @@ impl GitLab {
         let request = self.get(&project, &["jobs", &job.to_string(), "trace"], &[]).for_log();
         let mut response = line.ask(request).await;
         if matches!(response.status, 302 | 307) {
-            let Some(address) = response.header("location") else {
+            let Some(address) = response.header("location").and_then(|address| Url::parse(address).ok()) else {
                 return Err(Fault::new(FaultKind::Malformed, "GitLab does not say where the job's log is"));
             };
-            response = line.ask(log_elsewhere(address)).await;
+            response = line.ask(log_elsewhere(&address)).await;
         }
         if response.status != 200 {
             let asked = Asked { vendor: "GitLab", what: "the log of the failed job", scope: SCOPE };
