@@ -3,6 +3,14 @@
 use super::*;
 
 #[test]
+fn deployments_are_known_by_their_ids_where_the_provider_gives_ids() {
+    let of =
+        |name: &str, tells_deployments_apart| TargetPlan { name: name.into(), tells_deployments_apart, ..target() };
+    let world = World::new(vec![of("web", true), of("api", false)]);
+    assert_eq!([0, 1, 2].map(|at| world.state.whose_deployments_have_ids(at)), [Some("web"), None, None]);
+}
+
+#[test]
 fn no_target_is_skipped_at_once() {
     let world = World::new(Vec::new());
     assert_eq!((world.outcome(), world.finishes), (Some(OutcomeWord::Skipped), 1));
