@@ -7,7 +7,7 @@
 //! It is known to find: a lock that two can hold, more monitors than are allowed, a place that is given to nobody, a push of a run that
 //! is never taken up, a result of an earlier push that stands for a later one, a request or a result that is announced before it is
 //! synced, an emptied status that makes a run unreadable, a dead monitor that is taken for a living one, a proof that names another
-//! commit, a push that is taken for containing another, a deployment of an earlier push, an exit code that proves what it does not, a
+//! commit, a push that is taken for containing another, an exit code that proves what it does not, a
 //! failure by another's name, and a deadline that is not kept.
 //!
 //! `AFTERPUSH_SIMULATION_SEED=n` plays one world and prints its steps; `AFTERPUSH_SIMULATION_SECONDS=n` plays as many as fit.

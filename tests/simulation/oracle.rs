@@ -315,9 +315,12 @@ impl Case<'_> {
             }
             OutcomeWord::TimedOut => has(self.is_late(world), "its time was not over"),
             OutcomeWord::NoDeployment => {
+                // The push that the result is of: its monitor may have followed an earlier one of the commit before.
+                let known = world.requests.borrow().get(&self.result.request_id).copied();
+                let pushed = known.unwrap_or_default().max(self.since);
                 let never = |app: &&App| {
                     let until = self.now.saturating_sub(Duration::from_secs(60));
-                    app.denials > 1 || app.deployments_of(commit, (self.since, until)).next().is_none()
+                    app.denials > 1 || app.deployments_of(commit, (pushed, until)).next().is_none()
                 };
                 has(ours.iter().any(never), "every application deployed it")
             }

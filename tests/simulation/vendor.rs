@@ -18,9 +18,6 @@ pub(crate) type Time = Duration;
 /// From one time to another.
 pub(crate) type Span = (Time, Time);
 
-/// By how much the provider's clock and the person's may differ: what is older has not been deployed by this push.
-const TOLERANCE: Duration = Duration::from_mins(10);
-
 /// One application, which one target follows.
 pub(crate) struct App {
     pub(crate) name: String,
@@ -170,7 +167,7 @@ impl App {
         let seen = |number: usize| SeenCommit::compare(self.deployments[number].commit.as_str(), commit);
         let ours = (0..self.deployments.len()).rev().find(|number| {
             let it = &self.deployments[*number];
-            it.commit == *commit && it.created + TOLERANCE >= pushed && it.created <= at
+            it.commit == *commit && it.created >= pushed && it.created <= at
         });
         let deployment = ours.and_then(|number| {
             let state = self.deployments[number].state_at(at)?;

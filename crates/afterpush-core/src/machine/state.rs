@@ -131,7 +131,11 @@ impl State {
             }
             EventKind::LookedLocally(_) | EventKind::LookedAtRemote(_) => {}
             EventKind::PushedAgain { has_pusher } => {
-                self.targets.iter_mut().for_each(|target| target.is_repeated = true);
+                for target in &mut self.targets {
+                    target.is_repeated = true;
+                    // A deployment of this push has as much time to appear as one of the push before had.
+                    target.landed_at = target.landed_at.map(|_| now);
+                }
                 self.push.begin_again(now, has_pusher);
             }
             EventKind::Answered { target, stage, answer, pace } => {

@@ -234,6 +234,20 @@ fn a_second_push_of_the_commit_begins_the_confirmation_anew() {
 }
 
 #[test]
+fn a_second_push_of_the_commit_gives_its_deployment_the_time_to_appear() {
+    let nothing = |world: &mut World| world.provider(ProviderObservation::default());
+    let mut world = World::landed(vec![target()]);
+    world.now = world.policy.registration_deadline - Duration::from_secs(1);
+    world.tell(EventKind::PushedAgain { has_pusher: false });
+    world.now += Duration::from_secs(30);
+    nothing(&mut world);
+    assert_eq!(world.outcome(), None);
+    world.now += world.policy.registration_deadline;
+    nothing(&mut world);
+    assert_eq!(world.outcome(), Some(OutcomeWord::NoDeployment));
+}
+
+#[test]
 fn each_proof_is_told_in_words() {
     for (proof, words) in [
         (PushProof::TrackingRef, "the remote-tracking ref is at this commit"),
