@@ -5,12 +5,11 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command},
     thread,
 };
 
 use afterpush_testkit::sandbox::{Project, Said, Sandbox, skipped, wait_until};
-
 use serde_json::Value;
 
 use crate::{
@@ -181,6 +180,12 @@ fn limited(sandbox: &Sandbox, project: &Project<'_>, limit: &str, program: &str)
     command
 }
 
+/// The monitor of a run, under this limit.
+fn limited_monitor(sandbox: &Sandbox, project: &Project<'_>, limit: &str, run: &Path) -> Child {
+    let mut command = limited(sandbox, project, limit, "afterpush-monitor");
+    command.arg("run").arg(run).args(["--nonce", "0123abcd"]).spawn().unwrap()
+}
+
 #[test]
 fn limits_on_open_files_and_on_file_sizes_stop_no_push_and_forge_no_verdict() {
     let scene = Scene::with_token(FAST);
@@ -204,8 +209,7 @@ fn limits_on_open_files_and_on_file_sizes_stop_no_push_and_forge_no_verdict() {
     });
     for files in (4..24).step_by(3) {
         let (commit, run) = lost_run(&scene, &project, &format!("monitor {files}"));
-        let mut monitor = limited(sandbox, &project, &format!("-n {files}"), "afterpush-monitor");
-        let mut monitor = monitor.args(["run"]).arg(&run).args(["--nonce", "0123abcd"]).spawn().unwrap();
+        let mut monitor = limited_monitor(sandbox, &project, &format!("-n {files}"), &run);
         // One that has few files left asks in vain until its deadline; another monitor takes over from it.
         wait_until("its end, or its first status", || {
             monitor.try_wait().unwrap().is_some() || run.join("status.json").exists()
@@ -223,8 +227,7 @@ fn a_monitor_at_its_file_size_limit_goes_on_and_writes_when_the_limit_is_gone() 
     let scene = Scene::with_token(FAST);
     let (sandbox, project) = (&scene.sandbox, scene.sandbox.project(TARGET));
     let (_, run) = lost_run(&scene, &project, "limited");
-    let mut monitor = limited(sandbox, &project, "-S -f 0", "afterpush-monitor");
-    let mut monitor = monitor.arg("run").arg(&run).args(["--nonce", "0123abcd"]).spawn().unwrap();
+    let mut monitor = limited_monitor(sandbox, &project, "-S -f 0", &run);
     wait_until("an answer of the provider", || !scene.simulator.requests().is_empty());
     assert!(monitor.try_wait().unwrap().is_none(), "the limit has killed it");
     assert!(result_of(&run).is_none());
@@ -246,8 +249,7 @@ fn a_disk_that_takes_a_part_of_what_is_written_leaves_no_half_file() {
     let (sandbox, project) = (&scene.sandbox, scene.sandbox.project(TARGET));
     let (commit, run) = lost_run(&scene, &project, "cut short");
     // Each write that would end beyond the first block takes what fits, and the next one fails.
-    let mut monitor = limited(sandbox, &project, "-f 1", "afterpush-monitor");
-    let mut monitor = monitor.args(["run"]).arg(&run).args(["--nonce", "0123abcd"]).spawn().unwrap();
+    let mut monitor = limited_monitor(sandbox, &project, "-f 1", &run);
     let is_cut = |name: &str| run.join(name).metadata().is_ok_and(|found| found.len() == BLOCK);
     wait_until("lines that are cut short", || is_cut("events.jsonl") && is_cut("monitor.log"));
     assert!(!run.join("status.json").exists() && !run.join("result.json").exists());

@@ -338,7 +338,10 @@ impl SeenCommit {
     #[must_use]
     pub fn compare(reported: &str, pushed: &CommitId) -> Self {
         let relation = if pushed.is_named_by(reported) { Relation::Same } else { Relation::Other };
-        Self { id: clean_line(reported.trim(), LONGEST_NAME).to_ascii_lowercase(), relation }
+        let clean = clean_line(reported.trim(), LONGEST_NAME);
+        // What cleaning has changed is no id, whatever it looks like now: nobody may compare it as one.
+        let id = if clean == reported.trim() { clean } else { format!("{}…", clean.trim_end_matches('…')) };
+        Self { id: id.to_ascii_lowercase(), relation }
     }
 }
 

@@ -184,7 +184,7 @@ impl<S: Surroundings> Outside for World<'_, S> {
         // Reflogs count whole seconds, and the push was seen before its reflog line was written.
         let times = request.pushed_at.as_second() - 1..=self.surroundings.now().as_second() + 1;
         let is_noted = || git.pushed_in_reflog(&tracking, &request.commit, times).unwrap_or(false);
-        if !self.was_clock_set_back(&recorder) && is_noted() {
+        if is_noted() && !self.was_clock_set_back(&recorder) {
             return LocalLook::Landed(PushProof::Reflog);
         }
         // The ref alone could be from before the push; once `git push` has ended there is no better local witness.

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
@@ -235,7 +234,7 @@ fn age(at: Duration, now: Duration) -> Option<Duration> {
 
 fn boottime() -> Duration {
     // The clock exists on every kernel this program runs on; were it missing, no answer would look fresh for long.
-    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+    process::since_boot().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -149,9 +149,13 @@ fn is_process(pid: i32) -> bool {
 /// # Errors
 /// When the clock or `/proc` is not there.
 pub fn boot_time() -> io::Result<BootTime> {
-    let since_boot = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
-    let milliseconds = u64::try_from(since_boot.as_millis()).map_err(io::Error::other)?;
+    let milliseconds = u64::try_from(since_boot()?.as_millis()).map_err(io::Error::other)?;
     Ok(BootTime { boot_id: boot_id()?, milliseconds })
+}
+
+/// The time since the boot, suspended time included.
+pub(crate) fn since_boot() -> io::Result<Duration> {
+    Ok(Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?))
 }
 
 pub(crate) fn boot_id() -> io::Result<String> {

@@ -83,9 +83,14 @@ fn a_reported_id_is_compared_in_any_case_and_with_spaces_around() {
 fn what_is_reported_as_a_commit_is_kept_clean_and_short() {
     let pushed = CommitId::parse(OURS).unwrap();
     let kept = |reported: &str| SeenCommit::compare(reported, &pushed);
-    assert_eq!(kept("abc\u{1b}[31mdef\u{7f}\u{202e}0"), SeenCommit { id: "abcdef0".into(), relation: Relation::Other });
+    assert_eq!(
+        kept("abc\u{1b}[31mdef\u{7f}\u{202e}0"),
+        SeenCommit { id: "abcdef0…".into(), relation: Relation::Other }
+    );
     // What is only the same once it was cleaned is not the same.
     let hidden = format!("{}\u{200b}{}", &OURS[..9], &OURS[9..]);
-    assert_eq!(kept(&hidden), SeenCommit { id: OURS.into(), relation: Relation::Other });
+    assert_eq!(kept(&hidden), SeenCommit { id: format!("{OURS}…"), relation: Relation::Other });
+    assert!(!pushed.is_named_by(&kept(&hidden).id));
+    assert_eq!(kept("1111111…"), SeenCommit { id: "1111111…".into(), relation: Relation::Other });
     assert_eq!(kept(&"a".repeat(500)).id.chars().count(), 80);
 }

@@ -31,14 +31,7 @@ pub(super) struct Part {
 
 /// Tells whether nothing more comes of itself.
 pub(super) fn has_ended(state: DeploymentState) -> bool {
-    !matches!(
-        state,
-        DeploymentState::Queued
-            | DeploymentState::Building
-            | DeploymentState::Deploying
-            | DeploymentState::Blocked
-            | DeploymentState::Unknown
-    )
+    state == DeploymentState::Live || state.has_ended()
 }
 
 /// The part that decides. One that did nothing counts only when all did nothing.
